@@ -1,0 +1,110 @@
+package measure
+
+// Result is what one run came to. Its JSON form is the command's contract.
+type Result struct {
+	Profile   string `json:"profile"`
+	Scenario  string `json:"scenario"`
+	Stack     string `json:"stack"`
+	Engine    string `json:"engine"`
+	Seed      uint64 `json:"seed"`
+	Completed bool   `json:"completed"`
+	Error     string `json:"error"`
+
+	WindowS     float64 `json:"window_s"`     // measured window, s
+	CompletionS float64 `json:"completion_s"` // from the window's start to the end of the last step, s
+	WallS       float64 `json:"wall_s"`       // real time the run took, start of the worker included, s
+
+	Up   Counts `json:"up"`
+	Down Counts `json:"down"`
+
+	Retransmissions Retransmissions `json:"retransmissions"`
+	Layers          Layers          `json:"layers"`
+	OTA             *OTA            `json:"ota,omitempty"`
+	Ping            *Ping           `json:"ping,omitempty"`
+	Bulk            *Bulk           `json:"bulk,omitempty"`
+
+	EnergyJ float64 `json:"energy_j"`
+	RadioS  RadioS  `json:"radio_s"`
+
+	Warnings []string `json:"warnings"`
+	Files    Files    `json:"files"`
+}
+
+// Counts are one direction's packets at the tap: sent, whatever became of
+// them. Bytes are IP packets; BytesEthernet adds 14 per packet.
+type Counts struct {
+	Packets       int64 `json:"packets"`
+	Bytes         int64 `json:"bytes"`
+	BytesEthernet int64 `json:"bytes_ethernet"`
+	Dropped       int64 `json:"dropped"`
+	BytesDropped  int64 `json:"bytes_dropped"`
+}
+
+// Retransmissions by protocol. A spurious one repeats what had arrived or was
+// still on its way.
+type Retransmissions struct {
+	TCP           int64 `json:"tcp"`
+	TCPSpurious   int64 `json:"tcp_spurious"`
+	CoAP          int64 `json:"coap"`
+	CoAPSpurious  int64 `json:"coap_spurious"`
+	DTLS          int64 `json:"dtls"`
+	TLSHandshakes int64 `json:"tls_handshakes"` // full and resumed, TLS and DTLS
+}
+
+// Layers split the bytes of both directions. They add up to Up.Bytes +
+// Down.Bytes; what is retransmitted counts again in its own layer.
+type Layers struct {
+	IP        int64 `json:"ip"`        // IP headers
+	Transport int64 `json:"transport"` // TCP, UDP and ICMP headers
+	Security  int64 `json:"security"`  // TLS and DTLS: handshakes, record headers, nonces, tags
+	Protocol  int64 `json:"protocol"`  // MQTT, CoAP and HTTP headers
+	Payload   int64 `json:"payload"`   // what the application wanted to say
+}
+
+// OTA is how an update went.
+type OTA struct {
+	ImageBytes    int64 `json:"image_bytes"`
+	ReceivedBytes int64 `json:"received_bytes"` // image bytes that reached the device, repeats included
+	WastedBytes   int64 `json:"wasted_bytes"`   // of these, not part of a first useful delivery
+	Interruptions int   `json:"interruptions"`
+	Resumed       bool  `json:"resumed"`
+	SHA256OK      bool  `json:"sha256_ok"`
+}
+
+// Ping is the round trips of scenario ping, ms.
+type Ping struct {
+	Sent     int       `json:"sent"`
+	Received int       `json:"received"`
+	MinMS    float64   `json:"min_ms"`
+	P5MS     float64   `json:"p5_ms"`
+	P50MS    float64   `json:"p50_ms"`
+	MeanMS   float64   `json:"mean_ms"`
+	P95MS    float64   `json:"p95_ms"`
+	P99MS    float64   `json:"p99_ms"`
+	MaxMS    float64   `json:"max_ms"`
+	RTTsMS   []float64 `json:"rtts_ms"` // in order of sending; lost ones are left out
+}
+
+// Bulk is the transfer of scenario bulk.
+type Bulk struct {
+	Direction  string  `json:"direction"`
+	Bytes      int64   `json:"bytes"`       // application bytes that arrived
+	GoodputBPS float64 `json:"goodput_bps"` // application bit/s
+	RateBPS    float64 `json:"rate_bps"`    // delivered IP bit/s between first and last packet
+}
+
+// RadioS is the time the radio spent in each state, s.
+type RadioS struct {
+	TX        float64 `json:"tx"`
+	RX        float64 `json:"rx"`
+	Connected float64 `json:"connected"` // includes set-up; neither sending nor receiving
+	Idle      float64 `json:"idle"`
+	PSM       float64 `json:"psm"`
+}
+
+// Files are the artefacts of a run, relative to the output directory.
+type Files struct {
+	PCAPNG string `json:"pcapng,omitempty"`
+	KeyLog string `json:"keylog,omitempty"`
+	Events string `json:"events,omitempty"`
+}
