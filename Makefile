@@ -1,0 +1,45 @@
+# make         builds bin/thinlink and its virtual-time worker bin/thinlink-sim
+# make demo    the reference experiment of 2020 over a LAN and over NB-IoT
+# make test    every test, with the race detector where a C compiler is there
+# make check   format, vet, lint, import directions
+# make bench   speed of the simulator and its parts
+# make fuzz    each fuzz target for FUZZTIME
+
+GO       ?= go
+FUZZTIME ?= 20s
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS   = -ldflags '-s -w -X main.version=$(VERSION)'
+# The race detector needs cgo and a C compiler; without one the tests run plain.
+RACE      = $(shell $(GO) env CGO_ENABLED | grep -q 1 && command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
+
+.PHONY: build demo test check bench fuzz clean
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath $(LDFLAGS) -o bin/thinlink ./cmd/thinlink
+	CGO_ENABLED=0 $(GO) build -trimpath $(LDFLAGS) -tags faketime -o bin/thinlink-sim ./cmd/thinlink-sim
+
+demo: build
+	bin/thinlink run paper-2020 -p ethernet,nbiot
+
+test: build
+	$(GO) test $(RACE) ./...
+
+check:
+	@fmt=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$fmt" || { echo "not gofmt-ed: $$fmt"; exit 1; }
+	$(GO) vet ./...
+	$(GO) vet -tags faketime ./cmd/thinlink-sim
+	$(GO) run $(STATICCHECK) ./...
+	$(GO) test ./internal/arch
+
+bench: build
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+fuzz:
+	@$(GO) list ./... | while read -r pkg; do \
+	  for f in $$($(GO) test -list '^Fuzz' "$$pkg" | grep '^Fuzz'); do \
+	    echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) "$$pkg" || exit 1; \
+	  done; done
+
+clean:
+	rm -rf bin dist
