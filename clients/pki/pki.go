@@ -60,10 +60,11 @@ type Material struct {
 	Device Credential `json:"device"`
 }
 
-// The validity covers both the virtual clock, which starts on 2009-11-10, and
-// today's; it ends before UTCTime does (RFC 5280 section 4.1.2.5).
+// The validity covers the virtual clocks, which start on 2009-11-10 and, in
+// testing/synctest, on 2000-01-01, and today's; it ends before UTCTime does
+// (RFC 5280 section 4.1.2.5).
 var (
-	notBefore = time.Date(2009, 1, 1, 0, 0, 0, 0, time.UTC)
+	notBefore = time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC)
 	notAfter  = time.Date(2049, 12, 31, 0, 0, 0, 0, time.UTC)
 )
 
