@@ -97,16 +97,15 @@ func (c Config) MaxTransmitWait() time.Duration {
 // ExchangeLifetime is EXCHANGE_LIFETIME, how long a confirmable message's ID
 // must not be used again (section 4.8.2).
 func (c Config) ExchangeLifetime() time.Duration {
-	c = c.withDefaults()
-	processingDelay := c.AckTimeout
-	return c.MaxTransmitSpan() + 2*c.MaxLatency + processingDelay
+	d := c.withDefaults()
+	processingDelay := d.AckTimeout
+	return c.MaxTransmitSpan() + 2*d.MaxLatency + processingDelay
 }
 
 // NonLifetime is NON_LIFETIME, how long a non-confirmable message's ID must
 // not be used again (section 4.8.2).
 func (c Config) NonLifetime() time.Duration {
-	c = c.withDefaults()
-	return c.MaxTransmitSpan() + c.MaxLatency
+	return c.MaxTransmitSpan() + c.withDefaults().MaxLatency
 }
 
 // spans is n first time-outs of the longest kind.
@@ -114,6 +113,7 @@ func (c Config) spans(n int) time.Duration {
 	return time.Duration(float64(c.AckTimeout) * float64(n) * c.AckRandomFactor)
 }
 
+// withDefaults is to be called once: it turns MaxRetransmit -1 into 0.
 func (c Config) withDefaults() Config {
 	setDefault(&c.AckTimeout, 2*time.Second)
 	setDefault(&c.AckRandomFactor, 1.5)

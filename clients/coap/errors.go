@@ -26,6 +26,8 @@ var (
 	// ErrTokens says that no unused token was found: token_length is too short
 	// for the number of requests and observations.
 	ErrTokens = errors.New("coap: no token is free; token_length is too short")
+
+	errCritical = errors.New("coap: response with a critical option that is not understood")
 )
 
 // TimeoutError says that the peer did not answer in time. It is a net.Error.
