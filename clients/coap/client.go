@@ -179,7 +179,7 @@ func (c *Conn) awaitResponse(p *call) {
 // understood must be rejected (RFC 7252 section 5.4.1).
 func (c *Conn) respond(p *call, resp *Response, understood bool) {
 	if !understood {
-		c.finish(p, nil, fmt.Errorf("%w: options %v", errCritical, resp.Options))
+		c.finish(p, nil, errCritical)
 		return
 	}
 	if p.observation != nil {
@@ -239,8 +239,7 @@ func (c *Conn) receiveReset(mid uint16) {
 // separate response, the response to a non-confirmable request, or a
 // notification.
 func (c *Conn) receiveResponse(m message.Message, s *seenMessage) {
-	token := string(m.Token)
-	p, o := c.calls[token], c.observations[token]
+	p, o := c.calls[string(m.Token)], c.observations[string(m.Token)]
 	resp, understood := newReceived(m)
 	_, notification := resp.Observe()
 	switch {

@@ -84,6 +84,9 @@ func encode(m message.Message) ([]byte, error) {
 	for _, o := range m.Options {
 		size += 5 + len(o.Value)
 	}
+	if size > maxDatagram { // also keeps option lengths below what go-coap would truncate
+		return nil, fmt.Errorf("coap: encode: message of %d bytes is larger than a datagram", size)
+	}
 	buf := make([]byte, size)
 	n, err := coder.DefaultCoder.Encode(m, buf)
 	if err != nil {
