@@ -71,24 +71,31 @@ type OTA struct {
 	SHA256OK      bool  `json:"sha256_ok"`
 }
 
-// Ping is the round trips of scenario ping, ms.
+// Ping is the round trips of scenario ping: the first of each train from idle,
+// the others connected.
 type Ping struct {
-	Sent     int       `json:"sent"`
-	Received int       `json:"received"`
-	MinMS    float64   `json:"min_ms"`
-	P5MS     float64   `json:"p5_ms"`
-	P50MS    float64   `json:"p50_ms"`
-	MeanMS   float64   `json:"mean_ms"`
-	P95MS    float64   `json:"p95_ms"`
-	P99MS    float64   `json:"p99_ms"`
-	MaxMS    float64   `json:"max_ms"`
-	RTTsMS   []float64 `json:"rtts_ms"` // in order of sending; lost ones are left out
+	Idle      PingStats `json:"idle"`
+	Connected PingStats `json:"connected"`
+}
+
+// PingStats describe round trips, ms.
+type PingStats struct {
+	Sent     int     `json:"sent"`
+	Received int     `json:"received"`
+	MinMS    float64 `json:"min_ms"`
+	P5MS     float64 `json:"p5_ms"`
+	P50MS    float64 `json:"p50_ms"`
+	MeanMS   float64 `json:"mean_ms"`
+	P95MS    float64 `json:"p95_ms"`
+	P99MS    float64 `json:"p99_ms"`
+	MaxMS    float64 `json:"max_ms"`
 }
 
 // Bulk is the transfer of scenario bulk.
 type Bulk struct {
 	Direction  string  `json:"direction"`
 	Bytes      int64   `json:"bytes"`       // application bytes that arrived
+	DurationS  float64 `json:"duration_s"`  // TCP: from accept to end of stream; UDP: first to last datagram, s
 	GoodputBPS float64 `json:"goodput_bps"` // application bit/s
 	RateBPS    float64 `json:"rate_bps"`    // delivered IP bit/s between first and last packet
 }

@@ -23,8 +23,8 @@ type Packet struct {
 }
 
 // Event is a moment of a run that packets alone do not show. The constants of
-// clients.Event name the kinds stacks record; lab adds "window" marks and
-// "radio" states.
+// clients.Event name the kinds stacks record; the Recorder adds EventWindow
+// marks and EventRadio states.
 type Event struct {
 	Time   time.Time `json:"time"`
 	Kind   string    `json:"kind"`
@@ -46,4 +46,7 @@ type Trace struct {
 	// FatesKnown is true if Packet.Done and Lost mean something, as in a
 	// trace of our own engines.
 	FatesKnown bool
+	// Warnings are doubts about the trace itself, as after reading a foreign
+	// capture. Judge hands them on.
+	Warnings []string
 }

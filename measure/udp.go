@@ -1,0 +1,111 @@
+package measure
+
+import (
+	"github.com/thinlink/thinlink/internal/wire"
+	"github.com/thinlink/thinlink/measure/internal/tlsdec"
+)
+
+// What a UDP flow carries.
+type udpKind uint8
+
+const (
+	udpPlain udpKind = iota
+	udpCoAP
+	udpDTLS
+)
+
+// A udpFlow is the datagrams between two endpoints.
+type udpFlow struct {
+	key     flowKey
+	kind    udpKind
+	session *tlsdec.Session // DTLS
+	coap    coapTracker
+}
+
+// Well-known ports (RFC 7252 section 12.6 and 12.7).
+const (
+	portCoAP  = 5683
+	portCoAPS = 5684
+)
+
+// flow finds the flow of a datagram. A tls12_cid record from an unknown
+// address belongs to the session that its identifier names.
+func (d *dissection) flow(k flowKey, dir int, b []byte) *udpFlow {
+	f := d.udp[k]
+	if f != nil {
+		return f
+	}
+	f = &udpFlow{key: k, coap: make(coapTracker)}
+	switch m, ok := parseCoAP(b); {
+	case tlsdec.IsDTLS(b):
+		f.kind, f.session = udpDTLS, tlsdec.NewSession(d.keys)
+		for _, other := range d.flows {
+			if other.session != nil && other.session.OwnsCID(dir, b) {
+				f.session, f.coap = other.session, other.coap
+			}
+		}
+	case ok && (k.wellKnown(portCoAP) || m.request() && m.path):
+		f.kind = udpCoAP
+	}
+	d.udp[k] = f
+	d.flows = append(d.flows, f)
+	return f
+}
+
+// datagram accounts for a datagram with n bytes of data, of which the capture
+// holds u.Payload.
+func (d *dissection) datagram(p *Packet, ip *wire.IP, u *wire.UDP, n int, in bool) {
+	b := u.Payload
+	if len(b) > n {
+		b = b[:n]
+	}
+	if len(b) == n && !ip.Fragment() && n > 0 {
+		f := d.flow(key(p.Dir, ip, u.SrcPort, u.DstPort), int(p.Dir), b)
+		switch f.kind {
+		case udpDTLS:
+			d.dtlsDatagram(f, p, b, in)
+			return
+		case udpCoAP:
+			n -= d.message(f, p, b, in)
+		}
+	}
+	d.count(&d.layers.Payload, n, in)
+}
+
+// message counts a CoAP message's header and returns its length; 0 if it is
+// something else.
+func (d *dissection) message(f *udpFlow, p *Packet, b []byte, in bool) (header int) {
+	m, ok := parseCoAP(b)
+	if !ok {
+		return 0
+	}
+	repeat, arrives := f.coap.repeat(p, &m)
+	if in && repeat {
+		d.coap++
+		if arrives && d.trace.FatesKnown {
+			d.coapSpurious++
+		}
+	}
+	d.count(&d.layers.Protocol, m.header, in)
+	return m.header
+}
+
+func (d *dissection) dtlsDatagram(f *udpFlow, p *Packet, b []byte, in bool) {
+	for _, r := range f.session.Datagram(int(p.Dir), b) {
+		if in {
+			d.dtls += int64(r.Repeats)
+			if r.ServerHello {
+				d.handshakes++
+			}
+		}
+		d.count(&d.layers.Security, r.Front+r.Back, in)
+		content := r.Len - r.Front - r.Back
+		switch r.Kind {
+		case tlsdec.Content:
+			content -= d.message(f, p, r.Plain, in)
+		case tlsdec.Opaque:
+			d.count(&d.undecrypted, content, in)
+		}
+		d.count(&d.layers.Payload, content, in)
+	}
+}
