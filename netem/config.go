@@ -11,22 +11,23 @@ import (
 type Config struct {
 	// MTU is the largest IP packet in bytes; larger ones are dropped. 0 is no
 	// limit.
-	MTU units.Bytes
+	MTU units.Bytes `conf:"mtu" doc:"largest IP packet" min:"68" max:"65535"`
 	// HalfDuplex makes both directions share one air interface: while one
 	// direction is served the other waits. Directions take turns packet by
 	// packet, or transport block by transport block with grants.
-	HalfDuplex bool
+	HalfDuplex bool `conf:"half_duplex" doc:"both directions share one air interface"`
 	// TurnAround is what a change of direction costs a half-duplex link
 	// before the next packet's service starts.
-	TurnAround time.Duration
-	Up, Down   DirectionConfig
+	TurnAround time.Duration   `conf:"turn_around" doc:"cost of a change of direction, half duplex" max:"1h"`
+	Up         DirectionConfig `conf:"up" doc:"device to platform" share:"true"`
+	Down       DirectionConfig `conf:"down" doc:"platform to device" share:"true"`
 	// Outages are times without service, in both directions.
-	Outages []Outage
+	Outages []Outage `conf:"outages" doc:"times without service"`
 	// OutageLose loses packets that are offered or waiting during an outage;
 	// by default they wait in the queue.
-	OutageLose bool
+	OutageLose bool `conf:"outage_lose" doc:"lose what is offered or waiting in an outage instead of keeping it"`
 	// Radio adds a cellular radio above both directions; nil is none.
-	Radio *RadioConfig
+	Radio *RadioConfig `conf:"-"`
 }
 
 // DirectionConfig is the chain of stages of one direction, in the order in
@@ -34,46 +35,43 @@ type Config struct {
 type DirectionConfig struct {
 	// Queue limits what waits for service. The packet in service and those in
 	// flight do not count (Linux's netem counts them all).
-	Queue QueueConfig
+	Queue QueueConfig `conf:"queue" doc:"limit of what waits, not counting what is in service or in flight"`
 	// Rate is the rate of serialisation while this direction is served: on a
 	// half-duplex link the other direction's packets and the turn-arounds
 	// come on top. It counts the IP packet plus Overhead. 0 is infinite, or
 	// leaves the timing to Radio's grants where the direction has some; a
 	// Rate above 0 replaces the grants.
-	Rate units.BitRate
+	Rate units.BitRate `conf:"rate" doc:"rate of serialisation; 0 is no limit, or leaves the timing to grants" min:"0bit"`
 	// Overhead is added to each packet's size where the rate or the grants
 	// count it (14 for an Ethernet header). The queue does not count it.
-	Overhead units.Bytes
-	Loss     LossConfig
+	Overhead units.Bytes `conf:"overhead" doc:"bytes per packet that the rate counts beside the IP packet" max:"65536"`
+	Loss     LossConfig  `conf:"loss" doc:"loss model" merge:"replace"`
 	// LossPlace is where packets are lost; "" is PlaceQueue.
-	LossPlace LossPlace
+	LossPlace LossPlace `conf:"loss_place" doc:"queue: before the rate, no airtime; air: after it" enum:"queue,air"`
 	// Delay is one way: from the end of serialisation to delivery.
-	Delay time.Duration
+	Delay time.Duration `conf:"delay" doc:"one way, from the end of serialisation to delivery" max:"1h"`
 	// Jitter is the delay's variation as Distribution defines it. A delay
 	// that would be negative is 0.
-	Jitter time.Duration
+	Jitter time.Duration `conf:"jitter" doc:"variation of the delay as the distribution defines it" max:"1h"`
 	// Distribution is the form of the jitter; "" is Uniform.
-	Distribution Distribution
+	Distribution Distribution `conf:"distribution" doc:"form of the jitter" enum:"constant,uniform,normal,lognormal,pareto,paretonormal,table"`
 	// Table is the distribution for Distribution == Table: quantiles at equal
 	// steps of probability, in units of Jitter, ascending, at least two.
-	Table []float64
+	Table []float64 `conf:"table" doc:"distribution table: ascending quantiles at equal steps of probability, in units of jitter" min:"-1000000" max:"1000000"`
 	// Reorder lets a packet overtake an earlier one whose delay was drawn
 	// longer. By default a direction is FIFO.
-	Reorder bool
+	Reorder bool `conf:"reorder" doc:"let a packet overtake an earlier one"`
 	// Duplicate is the share of packets that are delivered twice.
-	Duplicate units.Fraction
+	Duplicate units.Fraction `conf:"duplicate" doc:"share of packets that are delivered twice"`
 	// Corrupt is the share of packets that are damaged: they take their time
 	// on the link and the receiver's checksum rejects them.
-	Corrupt units.Fraction
+	Corrupt units.Fraction `conf:"corrupt" doc:"share of packets that arrive damaged"`
 }
 
-// QueueConfig limits the packets that wait for service. At most one of the
-// two is above 0; both 0 is no limit. A packet that does not fit is dropped
-// (drop-tail).
-type QueueConfig struct {
-	Bytes   units.Bytes // of IP packets
-	Packets int
-}
+// QueueConfig limits the packets that wait for service: in bytes of IP
+// packets, or in packets. At most one of the two is above 0; both 0 is no
+// limit. A packet that does not fit is dropped (drop-tail).
+type QueueConfig = units.Queue
 
 // LossPlace says where in the chain packets are lost.
 type LossPlace string
@@ -91,13 +89,15 @@ const (
 // if P is above 0, the Gilbert-Elliott model exactly as `tc qdisc ... netem
 // loss gemodel P R BadLoss GoodLoss` computes it.
 type LossConfig struct {
-	Rate units.Fraction
+	Rate units.Fraction `conf:"rate" doc:"independent losses" scalar:"true"`
 	// P is the probability per packet to go from the good state to the bad
 	// one, R that to return.
-	P, R units.Fraction
+	P units.Fraction `conf:"p" doc:"Gilbert-Elliott: probability per packet to enter the bad state"`
+	R units.Fraction `conf:"r" doc:"Gilbert-Elliott: probability per packet to leave the bad state"`
 	// BadLoss (tc's 1-h) and GoodLoss (tc's 1-k) are the loss probabilities
 	// in the two states.
-	BadLoss, GoodLoss units.Fraction
+	BadLoss  units.Fraction `conf:"bad_loss" doc:"Gilbert-Elliott: losses in the bad state, 1-h of tc"`
+	GoodLoss units.Fraction `conf:"good_loss" doc:"Gilbert-Elliott: losses in the good state, 1-k of tc"`
 }
 
 // Distribution is the form of a delay's variation.
@@ -117,36 +117,37 @@ const (
 // Outage is a time without service. During it nothing starts to be served,
 // and what is being served at its start is lost.
 type Outage struct {
-	Start    time.Duration // after the link's start
-	Duration time.Duration
+	Start    time.Duration `conf:"start" doc:"after the beginning of the run" required:"true" max:"3650d"` // after the link's start
+	Duration time.Duration `conf:"duration" doc:"how long it lasts" required:"true" above:"0s" max:"3650d"`
 	// Every repeats the outage with this period; 0 is once. A satellite that
 	// is visible for the first 300 s of every 5400 s is Outage{Start: 300 s,
 	// Duration: 5100 s, Every: 5400 s}.
-	Every time.Duration
+	Every time.Duration `conf:"every" doc:"period of repetition; 0 is once" max:"3650d"`
 }
 
 // RadioConfig is a cellular radio: what a fixed rate and delay cannot
 // express. Every part is optional.
 type RadioConfig struct {
-	RRC  *RRCConfig // nil: always connected
-	CDRX *CDRXConfig
-	Idle *IdleConfig
-	PSM  *PSMConfig
+	RRC  *RRCConfig  `conf:"rrc" doc:"idle and connected; without it always connected"` // nil: always connected
+	CDRX *CDRXConfig `conf:"cdrx" doc:"discontinuous reception while connected"`
+	Idle *IdleConfig `conf:"idle" doc:"paging in idle"`
+	PSM  *PSMConfig  `conf:"psm" doc:"power saving mode"`
 	// Up and Down are the grants of the two directions; nil leaves the
 	// direction to its Rate.
-	Up, Down *GrantConfig
+	Up   *GrantConfig `conf:"up" doc:"uplink grants, unless link.up.rate replaces them"`
+	Down *GrantConfig `conf:"down" doc:"downlink grants, unless link.down.rate replaces them"`
 }
 
 // Latency is a random time with a heavy tail: Fixed plus a lognormal body
 // and, with probability StallProbability, a lognormal stall.
 type Latency struct {
-	Fixed  time.Duration
-	Median time.Duration // of the lognormal body; 0 is no body
-	Sigma  float64       // standard deviation of the body's natural logarithm
+	Fixed  time.Duration `conf:"fixed" doc:"least time" scalar:"true" max:"1d"`
+	Median time.Duration `conf:"median" doc:"median of the lognormal body; 0 is no body" max:"1d"`            // of the lognormal body; 0 is no body
+	Sigma  float64       `conf:"sigma" doc:"standard deviation of the logarithm of the body" min:"0" max:"3"` // standard deviation of the body's natural logarithm
 	// A stall is a failed attempt or a cell search; it comes on top.
-	StallProbability units.Fraction
-	StallMedian      time.Duration
-	StallSigma       float64
+	StallProbability units.Fraction `conf:"stall_probability" doc:"share of attempts that stall"`
+	StallMedian      time.Duration  `conf:"stall_median" doc:"median of the stall, on top" max:"1d"`
+	StallSigma       float64        `conf:"stall_sigma" doc:"standard deviation of the logarithm of the stall" min:"0" max:"3"`
 }
 
 // RRCConfig is the connection between idle and connected, TS 36.331 section
@@ -154,25 +155,25 @@ type Latency struct {
 type RRCConfig struct {
 	// Setup is from a packet in idle to the first grant: random access and
 	// RRC connection set-up or resume, TS 36.331 section 5.3.3.
-	Setup Latency
+	Setup Latency `conf:"setup" doc:"from a packet in idle to the first grant" merge:"replace"`
 	// Inactivity is from the last packet to the release, TS 36.331 section
 	// 5.3.8; 0 never releases.
-	Inactivity time.Duration
+	Inactivity time.Duration `conf:"inactivity" doc:"from the last packet to the release; 0 never releases" max:"3650d"`
 	// RAI releases early, this long after the last packet, once the
 	// connection has carried packets in both directions: the device asks for
 	// it with a release assistance indication, TS 24.301 section 9.9.4.25
 	// (one downlink packet in answer to one uplink packet is expected). 0 is
 	// no release assistance.
-	RAI time.Duration
+	RAI time.Duration `conf:"rai" doc:"release this long after an exchange, by release assistance; 0 is none" max:"1h"`
 }
 
 // CDRXConfig is discontinuous reception in the connected state, TS 36.321
 // section 5.7: a device without traffic for Inactivity listens for downlink
 // only during OnDuration at the start of each Cycle.
 type CDRXConfig struct {
-	Inactivity time.Duration
-	Cycle      time.Duration
-	OnDuration time.Duration
+	Inactivity time.Duration `conf:"inactivity" doc:"from the last packet to the first cycle" max:"1h"`
+	Cycle      time.Duration `conf:"cycle" doc:"cDRX cycle" required:"true" above:"0s" max:"1h"`
+	OnDuration time.Duration `conf:"on_duration" doc:"listening time at the start of a cycle" required:"true" above:"0s" max:"1h"`
 }
 
 // IdleConfig is paging in idle, TS 36.304 section 7: downlink waits for the
@@ -180,24 +181,24 @@ type CDRXConfig struct {
 // seed.
 type IdleConfig struct {
 	// Cycle is the DRX cycle.
-	Cycle time.Duration
+	Cycle time.Duration `conf:"cycle" doc:"DRX cycle" required:"true" above:"0s" max:"1d"`
 	// EDRXCycle, if above 0, limits the paging occasions to a window PTW at
 	// the start of each extended cycle, TS 36.304 section 7.3.
-	EDRXCycle time.Duration
-	PTW       time.Duration
+	EDRXCycle time.Duration `conf:"edrx_cycle" doc:"eDRX cycle; 0 is none" max:"1d"`
+	PTW       time.Duration `conf:"ptw" doc:"paging time window at the start of an eDRX cycle" max:"1d"`
 }
 
 // PSMConfig is power saving mode, TS 23.682 section 4.5.4: T3324 after
 // entering idle the device is unreachable, until it has uplink to send or its
 // periodic tracking area update is due, T3412 after entering idle.
 type PSMConfig struct {
-	T3324 time.Duration // 0 enters the mode with the release
-	T3412 time.Duration // 0 is no periodic update
+	T3324 time.Duration `conf:"t3324" doc:"active time: from idle to the mode" max:"3650d"`            // 0 enters the mode with the release
+	T3412 time.Duration `conf:"t3412" doc:"period of the tracking area update; 0 is none" max:"3650d"` // 0 is no periodic update
 	// Wake is added to the set-up when the device leaves the mode: it looks
 	// for the cell first.
-	Wake Latency
+	Wake Latency `conf:"wake" doc:"added to the set-up when the device leaves the mode" merge:"replace"`
 	// Lose loses downlink in the mode; by default the network buffers it.
-	Lose bool
+	Lose bool `conf:"lose" doc:"lose downlink in the mode instead of buffering it"`
 }
 
 // GrantConfig is scheduling per transport block, TS 36.213 section 16 for
@@ -213,30 +214,31 @@ type PSMConfig struct {
 // follow the first's and share the rest of the cycle.
 type GrantConfig struct {
 	// TBS is the transport block size in bits.
-	TBS int
+	TBS int `conf:"tbs" doc:"transport block size, bit" required:"true" min:"1" max:"1048576"`
 	// Control is the downlink control message (NPDCCH) with its repetitions.
-	Control time.Duration
+	Control time.Duration `conf:"control" doc:"downlink control message with its repetitions" max:"1h"`
 	// Gap is from the control message to the data.
-	Gap time.Duration
+	Gap time.Duration `conf:"gap" doc:"from the control message to the data" max:"1h"`
 	// Data is a full block's time on the air without repetitions; a block
 	// that is not full takes its share, in steps of Unit.
-	Data time.Duration
+	Data time.Duration `conf:"data" doc:"airtime of a full block without repetitions" required:"true" above:"0s" max:"1h"`
 	// Unit is one subframe downlink, one resource unit uplink; 0 makes every
 	// block take a full block's time.
-	Unit time.Duration
+	Unit time.Duration `conf:"unit" doc:"a block that is not full takes its share of data in steps of this; 0 is all of it" max:"1h"`
 	// Repetitions multiplies the data's time; 0 is 1.
-	Repetitions int
+	Repetitions int `conf:"repetitions" doc:"times the data is sent" min:"1" max:"2048"`
 	// AckGap, Ack: from the end of the data to the acknowledgement, and its
 	// length. 0 where the next control message carries it (uplink).
-	AckGap, Ack time.Duration
+	AckGap time.Duration `conf:"ack_gap" doc:"from the data to the acknowledgement" max:"1h"`
+	Ack    time.Duration `conf:"ack" doc:"acknowledgement with its repetitions" max:"1h"`
 	// Post is from the end of data or acknowledgement to the next cycle.
-	Post time.Duration
+	Post time.Duration `conf:"post" doc:"from the end of a cycle to the next control message" max:"1h"`
 	// BLER is the block error rate of each transmission.
-	BLER units.Fraction
+	BLER units.Fraction `conf:"bler" doc:"block error rate of each transmission" max:"99%"`
 	// Processes is the number of HARQ processes; 0 is 1.
-	Processes int
+	Processes int `conf:"processes" doc:"HARQ processes" min:"1" max:"16"`
 	// Access is what the first packet after a pause waits for its first
 	// grant: uplink, the scheduling request by random access, TS 36.321
 	// section 5.4.4; downlink, the scheduler.
-	Access Latency
+	Access Latency `conf:"access" doc:"what the first packet after a pause waits for its first grant" merge:"replace"`
 }

@@ -2,6 +2,7 @@ package units
 
 import (
 	"fmt"
+	"math"
 	"strings"
 )
 
@@ -9,7 +10,7 @@ import (
 // zero. The zero Queue has no limit. Text: "16KiB", "12packets", "unlimited".
 type Queue struct {
 	Bytes   Bytes
-	Packets int64
+	Packets int
 }
 
 // ParseQueue reads a limit. "0packets" is refused: that would be no limit.
@@ -18,13 +19,14 @@ func ParseQueue(text string) (Queue, error) {
 		return Queue{}, nil
 	}
 	var q Queue
+	var packets int64
 	var err error
 	if number, isPackets := strings.CutSuffix(text, "packets"); isPackets && number != "" {
-		q.Packets, err = digits(number)
+		packets, err = digits(number)
 	} else {
 		q.Bytes, err = ParseBytes(text)
 	}
-	if err != nil || q == (Queue{}) {
+	if q.Packets = int(packets); err != nil || q == (Queue{}) || packets > math.MaxInt32 {
 		return Queue{}, fmt.Errorf("queue %q: write a size or a number of packets above 0, for example 16KiB or 12packets, or unlimited", text)
 	}
 	return q, nil
