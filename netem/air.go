@@ -65,7 +65,7 @@ func (l *Link) nextAir(a *air) int64 {
 func (l *Link) pick(a *air) *direction {
 	var picked *direction
 	for _, d := range a.dirs {
-		if d.hasWork() && d.readyAt <= l.now && (picked == nil || d != a.dir) {
+		if d.hasWork() && d.readyAt <= l.now && (picked == nil || picked == a.dir) {
 			picked = d
 		}
 	}

@@ -207,15 +207,15 @@ func (l *Link) arrive(d *direction, deliver func(Direction, []byte)) {
 		l.drop(d, p, DropCorrupt)
 		return
 	}
-	var twin []byte
-	if d.duplicated() {
-		twin = append(twin, p.ip...)
-		d.stats.Duplicated++
+	twice := d.duplicated()
+	twin := packet{id: p.id}
+	if twice { // the receiver owns what it gets
+		twin.ip = append(twin.ip, p.ip...)
 	}
 	l.deliver(d, p, deliver)
-	if twin != nil {
-		p.ip = twin
-		l.deliver(d, p, deliver)
+	if twice {
+		d.stats.Duplicated++
+		l.deliver(d, twin, deliver)
 	}
 }
 

@@ -164,10 +164,11 @@ func (ch *checker) radio(c *RadioConfig) {
 		ch.check("Radio.PSM.T3412", p.T3412, p.T3412 == 0 || p.T3412 > p.T3324, "0s (no update) or more than T3324")
 		ch.latency("Radio.PSM.Wake.", p.Wake)
 	}
-	for at, g := range map[string]*GrantConfig{"Radio.Up.": c.Up, "Radio.Down.": c.Down} {
-		if g != nil {
-			ch.grant(at, *g)
-		}
+	if c.Up != nil {
+		ch.grant("Radio.Up.", *c.Up)
+	}
+	if c.Down != nil {
+		ch.grant("Radio.Down.", *c.Down)
 	}
 }
 
