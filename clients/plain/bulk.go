@@ -57,9 +57,7 @@ func TCP(ctx context.Context, env *clients.Env, size int64, down bool) (Transfer
 	defer stop()
 	n, err := half(c, size, !down)
 	end := env.Now()
-	if err != nil {
-		c.Close()
-	}
+	c.Close() // the platform waits for it
 	p := <-platform
 	if err = errors.Join(err, p.err); err != nil {
 		return Transfer{}, fmt.Errorf("bulk: %w", errors.Join(ctx.Err(), err))
