@@ -92,6 +92,8 @@ func (n *Network) step() {
 		a.ip = nil
 	}
 	n.arrived = n.arrived[:0]
+	n.device.releaseGRO()
+	n.plat.releaseGRO()
 	n.flush()
 	for len(n.alarms) > 0 && !n.alarms[0].at.After(n.now) {
 		a := n.alarms[0]

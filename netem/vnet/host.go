@@ -35,6 +35,7 @@ type Host struct {
 	raw       []*packetConn // ICMP
 	open      []dropper     // all of the above in the order they were made
 	segment   tcp.Segment   // scratch of receiveTCP
+	gro       gro
 }
 
 // dropper is a socket that can end without a word to its peer.
@@ -209,12 +210,15 @@ func (h *Host) receive(packet []byte) {
 	if err != nil || p.Dst != h.addr || p.Fragment() || !usable(p.Src) || !wire.Valid(packet, &p) {
 		return
 	}
-	switch {
-	case p.Protocol == wire.ProtoTCP:
+	if p.Protocol == wire.ProtoTCP {
 		h.receiveTCP(&p)
-	case p.Protocol == wire.ProtoUDP:
+		return
+	}
+	h.releaseGRO()
+	switch p.Protocol {
+	case wire.ProtoUDP:
 		h.receiveUDP(packet, &p)
-	case p.Protocol == h.icmpProtocol():
+	case h.icmpProtocol():
 		h.receiveICMP(&p)
 	}
 }

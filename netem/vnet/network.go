@@ -29,9 +29,9 @@ type HostConfig struct {
 	Addr netip.Addr
 	// TCP configures all connections; zero is tcp.Linux().
 	TCP tcp.Config
-	// GRO hands all segments that arrive at one instant to TCP before it may
-	// answer, so that one acknowledgement covers them, as Linux's generic
-	// receive offload does on an unshaped Ethernet.
+	// GRO merges the consecutive segments that arrive at one instant, so that
+	// one acknowledgement covers them, as Linux's generic receive offload does
+	// with those that an unshaped Ethernet delivers back to back.
 	GRO bool
 	// Backlog bounds the connections of one listener that wait for Accept or
 	// the end of their handshake; a SYN beyond it is dropped. 0 is 4096, as

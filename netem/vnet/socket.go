@@ -81,6 +81,7 @@ func (s *socket) setDeadlines(t time.Time, gates ...*gate) error {
 type gate struct {
 	net      *Network
 	cond     sync.Cond
+	wakes    uint64
 	deadline time.Time
 	alarm    alarm
 }
@@ -92,15 +93,23 @@ func (g *gate) init(n *Network) {
 }
 
 // wait blocks until wake. Time has passed when it returns, and anything may
-// have happened.
+// have happened. On a link without delay, what the caller did so far may have
+// its answer already: then there is nothing to wait for.
 func (g *gate) wait() {
+	before := g.wakes
 	g.net.settle()
+	if g.wakes != before {
+		return
+	}
 	g.cond.Wait()
 	g.net.advance(time.Now())
 }
 
 // wake lets all who wait look again, the longest waiting first.
-func (g *gate) wake() { g.cond.Broadcast() }
+func (g *gate) wake() {
+	g.wakes++
+	g.cond.Broadcast()
+}
 
 func (g *gate) setDeadline(t time.Time) {
 	g.deadline = t

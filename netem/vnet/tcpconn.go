@@ -276,24 +276,33 @@ func (h *Host) sendSegment(dst netip.Addr, s *tcp.Segment) {
 	h.send(s.AppendTo(h.begin(dst, wire.ProtoTCP, maxTCPHeader+len(s.Payload))))
 }
 
-// receiveTCP finds the connection or listener of a segment.
+// receiveTCP takes a segment from the network.
 func (h *Host) receiveTCP(p *wire.IP) {
 	s, err := tcp.Parse(p.Payload)
 	if err != nil {
 		return
 	}
 	h.segment = s
-	key := connKey{s.DstPort, netip.AddrPortFrom(p.Src, s.SrcPort)}
+	if h.cfg.GRO {
+		h.receiveGRO(p, &h.segment)
+		return
+	}
+	h.handleTCP(p.Src, &h.segment)
+}
+
+// handleTCP finds the connection or listener of a segment.
+func (h *Host) handleTCP(src netip.Addr, s *tcp.Segment) {
+	key := connKey{s.DstPort, netip.AddrPortFrom(src, s.SrcPort)}
 	if c := h.conns[key]; c != nil {
-		c.tcp.Input(h.net.now, &h.segment)
+		c.tcp.Input(h.net.now, s)
 		h.net.touch(c)
 		return
 	}
 	if l := h.listeners[s.DstPort]; l != nil && s.Flags&(tcp.SYN|tcp.ACK|tcp.RST) == tcp.SYN {
-		l.syn(key, &h.segment)
+		l.syn(key, s)
 		return
 	}
-	if r, ok := tcp.Reset(&h.segment); ok {
-		h.sendSegment(p.Src, &r)
+	if r, ok := tcp.Reset(s); ok {
+		h.sendSegment(src, &r)
 	}
 }
