@@ -372,6 +372,7 @@ func TestObserveBlocks(t *testing.T) {
 		time.Sleep(200 * time.Millisecond) // one block fetched
 		s.set(t, c, false)
 		time.Sleep(10 * time.Second)
+		synctest.Wait()
 		if len(got) != 2 || got[0] != b || got[1] != c {
 			t.Errorf("delivered %d notifications, want b and c", len(got))
 		}
@@ -393,6 +394,7 @@ func TestObserveUnderLoss(t *testing.T) {
 				s.set(t, strconv.Itoa(i+1), true)
 			}
 			time.Sleep(2 * time.Hour)
+			synctest.Wait()
 			last := 0
 			for _, g := range w.got {
 				v, err := strconv.Atoi(g)

@@ -319,8 +319,7 @@ func TestFormatErrors(t *testing.T) {
 // does, with NSTART 1.
 func TestBothRoles(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var p *pair
-		p = newPair(t, steady,
+		p := newPair(t, steady,
 			say("from a"),
 			HandlerFunc(func(ctx context.Context, r *Request) *Response {
 				resp, err := r.Conn().Do(ctx, NewRequest(codes.GET, "/back"))
