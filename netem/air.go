@@ -59,6 +59,45 @@ func (l *Link) nextAir(a *air) int64 {
 	return t
 }
 
+// earliest bounds the time from below at which the air next completes a
+// packet. It spares the caller the cycles in between: a packet of 1358 B over
+// NB-IoT takes 64 phases.
+func (l *Link) earliest(a *air) int64 {
+	if !a.active {
+		return l.nextAir(a)
+	}
+	t, ahead := a.phaseAt, false // ahead: this cycle's data still are
+	for i := a.i; ; {
+		if a.phases[i].data {
+			if a.dir.grant == nil || a.dir.grant.mayComplete() {
+				return t
+			}
+			ahead = true
+		}
+		if i++; i == a.n {
+			break
+		}
+		t += a.phases[i].duration
+	}
+	first := int64(never)
+	for _, d := range a.dirs {
+		if d.hasWork() {
+			first = min(first, max(t, d.readyAt)+d.shortest(ahead && a.dir == d))
+		}
+	}
+	return first
+}
+
+// shortest bounds the time from below that the direction's next packet takes
+// from the next free moment of the air on; ahead says that before that moment
+// comes the data of a cycle of its own.
+func (d *direction) shortest(ahead bool) int64 {
+	if d.grant == nil || !d.serving {
+		return 0
+	}
+	return d.grant.shortest(ahead)
+}
+
 // pick chooses whom to serve: the direction that was not served last, if it
 // can be; so both get their turn and an acknowledgement does not wait behind
 // the whole queue of the other direction.

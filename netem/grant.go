@@ -60,6 +60,38 @@ func (g *grant) cycle(phases *[4]phase) int {
 	return 4
 }
 
+// mayComplete says whether the present cycle carries all that is outstanding.
+func (g *grant) mayComplete() bool {
+	return g.sendFull == g.full && g.sendPartial == (g.partial > 0)
+}
+
+// shortest is the time to the end of the packet in service if no block fails
+// any more, from the start of a cycle on; ahead says that the blocks of the
+// present cycle arrive before.
+func (g *grant) shortest(ahead bool) int64 {
+	full, partial := g.full, g.partial
+	if ahead {
+		full -= g.sendFull
+		if g.sendPartial {
+			partial = 0
+		}
+	}
+	blocks := full
+	if partial > 0 {
+		blocks++
+	}
+	if blocks == 0 {
+		return 0
+	}
+	cycles := (blocks + g.cfg.Processes - 1) / g.cfg.Processes
+	t := int64(cycles)*int64(g.cfg.Control+g.cfg.Gap) + int64(cycles-1)*int64(g.cfg.AckGap+g.cfg.Ack+g.cfg.Post)
+	t += int64(full) * g.cfg.dataTime(g.cfg.TBS)
+	if partial > 0 {
+		t += g.cfg.dataTime(partial)
+	}
+	return t
+}
+
 // received decides which of the cycle's blocks arrived and says whether the
 // packet is complete. HARQ repairs each failed block (TS 36.321 section 5.3.2
 // and 5.4.2); what would exceed its limit RLC repairs, so that none is lost.

@@ -94,10 +94,22 @@ func (l *Link) Outage(now time.Time, duration time.Duration) {
 	l.work()
 }
 
-// Next says when Advance wants to be called next; false if nothing is due
-// until the next Send.
+// Next says when to call Advance: at the earliest time at which a packet can
+// arrive; false if none is on its way. What happens inside the link meanwhile
+// (transport blocks, states of the radio, outages) does not need the caller
+// and is processed, and reported to the tap with its time, by the next call.
+// At the end of a run, call Advance to have it complete.
 func (l *Link) Next() (time.Time, bool) {
-	due, _ := l.next(true)
+	due := min(l.dirs[Up].flight.next(), l.dirs[Down].flight.next())
+	if l.hasWork() {
+		due = min(due, l.outage.next())
+		if l.radio != nil {
+			due = min(due, l.radio.next())
+		}
+		for _, a := range l.airs {
+			due = min(due, l.earliest(a))
+		}
+	}
 	if due == never {
 		return time.Time{}, false
 	}
