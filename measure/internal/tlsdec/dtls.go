@@ -270,8 +270,9 @@ func (s *Session) derive() {
 	ch, sh := &s.hello[Client], &s.hello[Server]
 	s.useCID = ch.hasCID && sh.hasCID
 	s.suite = lookupSuite(sh.suite)
-	master := s.keys.find(labelTLS12, ch.random)
+	master := s.keys.master(ch, sh)
 	if s.suite != nil && master != nil && sh.version == versionDTLS12 {
+		s.keys.remember(master, sh.sessionID, nil)
 		s.protection = protections12(s.suite, master, ch.random, sh.random, sh.encryptThenMAC)
 	}
 }

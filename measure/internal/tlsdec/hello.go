@@ -14,8 +14,9 @@ const (
 
 // Handshake types (RFC 5246 section 7.4, RFC 6347 section 4.3.2).
 const (
-	msgClientHello = 1
-	msgServerHello = 2
+	msgClientHello      = 1
+	msgServerHello      = 2
+	msgNewSessionTicket = 4
 )
 
 // Versions on the wire.
@@ -40,11 +41,14 @@ type hello struct {
 	encryptThenMAC bool
 	cid            []byte // connection_id extension, RFC 9146 section 3
 	hasCID         bool
+	sessionID      []byte
+	ticket         []byte // session_ticket extension, RFC 5077
 }
 
 // Extension types (IANA "TLS ExtensionType Values").
 const (
 	extEncryptThenMAC    = 22
+	extSessionTicket     = 35
 	extSupportedVersions = 43
 	extConnectionID      = 54
 )
@@ -55,7 +59,7 @@ func parseHello(b []byte, server, dtls bool) (h hello, ok bool) {
 	r := reader{b: b}
 	h.version = r.uint16()
 	copy(h.random[:], r.take(randomLen))
-	r.take(int(r.uint8())) // session id
+	h.sessionID = r.take(int(r.uint8()))
 	if server {
 		h.suite = r.uint16()
 		r.uint8() // compression method
@@ -77,6 +81,8 @@ func parseHello(b []byte, server, dtls bool) (h hello, ok bool) {
 		case exts.failed:
 		case typ == extSupportedVersions && server:
 			h.version = e.uint16()
+		case typ == extSessionTicket:
+			h.ticket = e.b
 		case typ == extEncryptThenMAC:
 			h.encryptThenMAC = true
 		case typ == extConnectionID:

@@ -27,6 +27,9 @@ type keyID struct {
 // Keys are the secrets of a key log by label and client random.
 type Keys struct {
 	secrets map[keyID][]byte
+	// masters are those of sessions that may be resumed, by ticket and by
+	// session ID: some clients log a resumed session's secret once only.
+	masters map[string][]byte
 	// Malformed is the number of lines that are neither blank, nor a comment,
 	// nor a label with two hexadecimal values.
 	Malformed int
@@ -35,7 +38,7 @@ type Keys struct {
 // ParseKeyLog reads an NSS key log. Lines it cannot read are counted, not
 // refused: key logs are appended to by many hands.
 func ParseKeyLog(log []byte) *Keys {
-	k := &Keys{secrets: make(map[keyID][]byte)}
+	k := &Keys{secrets: make(map[keyID][]byte), masters: make(map[string][]byte)}
 	for line := range bytes.Lines(log) {
 		line = bytes.TrimSpace(line)
 		if len(line) == 0 || line[0] == '#' {
@@ -67,4 +70,30 @@ func (k *Keys) Len() int { return len(k.secrets) }
 
 func (k *Keys) find(label string, random [randomLen]byte) []byte {
 	return k.secrets[keyID{label, random}]
+}
+
+// master finds the master secret of a TLS 1.2 or DTLS 1.2 handshake: logged, or
+// remembered of the session that it resumes (RFC 5246 section 7.4.1.3,
+// RFC 5077 section 3.4).
+func (k *Keys) master(ch, sh *hello) []byte {
+	if m := k.find(labelTLS12, ch.random); m != nil {
+		return m
+	}
+	if len(ch.sessionID) == 0 || !bytes.Equal(ch.sessionID, sh.sessionID) {
+		return nil // not resumed
+	}
+	if m := k.masters["ticket "+string(ch.ticket)]; m != nil && len(ch.ticket) > 0 {
+		return m
+	}
+	return k.masters["id "+string(sh.sessionID)]
+}
+
+// remember keeps a session's master secret for when it is resumed.
+func (k *Keys) remember(master, sessionID, ticket []byte) {
+	if len(sessionID) > 0 {
+		k.masters["id "+string(sessionID)] = master
+	}
+	if len(ticket) > 0 {
+		k.masters["ticket "+string(ticket)] = master
+	}
 }

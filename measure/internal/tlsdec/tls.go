@@ -115,7 +115,7 @@ func Dissect(client, server Stream, keys *Keys) *Connection {
 			walkers[side].tls13 = sh.version == versionTLS13
 		}
 		if haveClient && s != nil {
-			setKeys(&walkers, s, ch, sh, keys)
+			setKeys(&walkers, s, &ch, &sh, server.Data, keys)
 		}
 	}
 	for side, stream := range []Stream{client, server} {
@@ -129,10 +129,11 @@ func Dissect(client, server Stream, keys *Keys) *Connection {
 }
 
 // setKeys gives each walker the protections its records go through.
-func setKeys(w *[2]walker, s *suite, ch, sh hello, keys *Keys) {
+func setKeys(w *[2]walker, s *suite, ch, sh *hello, server []byte, keys *Keys) {
 	switch sh.version {
 	case versionTLS12:
-		if master := keys.find(labelTLS12, ch.random); master != nil {
+		if master := keys.master(ch, sh); master != nil {
+			keys.remember(master, sh.sessionID, newTicket(server))
 			p := protections12(s, master, ch.random, sh.random, sh.encryptThenMAC)
 			w[Client].current, w[Server].current = p[Client], p[Server]
 		}
@@ -154,12 +155,18 @@ func setKeys(w *[2]walker, s *suite, ch, sh hello, keys *Keys) {
 // maxHelloLen limits how far into a stream a hello is looked for, bytes.
 const maxHelloLen = 1 << 17
 
-// findHello finds the first hello that is not a HelloRetryRequest among the
-// unprotected handshake messages at the start of a stream, and the offset of
-// the record it begins in.
-func findHello(data []byte, msg byte) (h hello, at int, ok bool) {
-	type record struct{ message, stream int }
-	var messages []byte
+// A message is an unprotected handshake message of TLS.
+type message struct {
+	typ  byte
+	body []byte // as far as it is there
+	at   int    // offset in the stream of the record it begins in
+}
+
+// messages are the handshake messages at the start of a stream, up to the
+// first protected record; of TLS 1.2's Finished, what looks like one.
+func messages(data []byte) []message {
+	type record struct{ joined, stream int }
+	var joined []byte
 	var records []record
 	for off := 0; len(data)-off > recordHeaderLen && off < maxHelloLen; {
 		b := data[off:]
@@ -168,27 +175,48 @@ func findHello(data []byte, msg byte) (h hello, at int, ok bool) {
 		}
 		end := min(len(b), recordHeaderLen+int(binary.BigEndian.Uint16(b[3:])))
 		if b[0] == typeHandshake {
-			records = append(records, record{len(messages), off})
-			messages = append(messages, b[recordHeaderLen:end]...)
+			records = append(records, record{len(joined), off})
+			joined = append(joined, b[recordHeaderLen:end]...)
 		}
 		off += end
 	}
-	for off := 0; len(messages)-off > 4; {
-		typ, n := messages[off], uint24(messages[off+1:])
-		body := messages[off+4 : min(len(messages), off+4+n)]
-		if typ == msg {
-			if h, ok := parseHello(body, msg == msgServerHello, false); ok && h.random != retryRandom {
-				for _, r := range records {
-					if r.message <= off {
-						at = r.stream
-					}
-				}
-				return h, at, true
-			}
+	var all []message
+	for off := 0; len(joined)-off > 4; {
+		for len(records) > 1 && records[1].joined <= off {
+			records = records[1:]
 		}
-		off += 4 + n
+		end := min(len(joined), off+4+uint24(joined[off+1:]))
+		all = append(all, message{joined[off], joined[off+4 : end], records[0].stream})
+		off = end
+	}
+	return all
+}
+
+// findHello finds a stream's first hello that is not a HelloRetryRequest, and
+// where it begins.
+func findHello(data []byte, typ byte) (h hello, at int, ok bool) {
+	for _, m := range messages(data) {
+		if m.typ != typ {
+			continue
+		}
+		if h, ok := parseHello(m.body, typ == msgServerHello, false); ok && h.random != retryRandom {
+			return h, m.at, true
+		}
 	}
 	return h, -1, false
+}
+
+// newTicket is the session ticket in a TLS 1.2 server's stream, RFC 5077
+// section 3.3.
+func newTicket(server []byte) []byte {
+	for _, m := range messages(server) {
+		if m.typ == msgNewSessionTicket {
+			r := reader{b: m.body}
+			r.take(4) // lifetime hint
+			return r.take(int(r.uint16()))
+		}
+	}
+	return nil
 }
 
 // A walker goes through one direction's records.
