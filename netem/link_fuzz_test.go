@@ -101,8 +101,13 @@ type judge struct {
 	up     map[uint64]bool
 	lastID [2]uint64
 	fifo   [2]bool
-	states [][2]any
+	states []stateAt
 	trace  []byte
+}
+
+type stateAt struct {
+	at    time.Time
+	state RadioState
 }
 
 func (j *judge) tick(now time.Time, kind byte, id uint64) {
@@ -146,8 +151,8 @@ func (j *judge) Dropped(now time.Time, id uint64, why Drop) {
 
 func (j *judge) Radio(now time.Time, s RadioState) {
 	j.tick(now, 'r', uint64(s[0])<<8|uint64(s[1]))
-	j.states = append(j.states, [2]any{now, s})
-	if n := len(j.states); n > 1 && j.states[n-2][1] == s {
+	j.states = append(j.states, stateAt{now, s})
+	if n := len(j.states); n > 1 && j.states[n-2].state == s {
 		j.t.Fatalf("state %s reported twice", s)
 	}
 }

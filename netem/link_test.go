@@ -239,3 +239,28 @@ func BenchmarkLink(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkGrants sends full packets over NB1 grants, sixteen blocks each.
+func BenchmarkGrants(b *testing.B) {
+	down := nb1Down
+	down.BLER = 0.1
+	cfg := granted(nb1Up, down)
+	cfg.Radio.RRC = &RRCConfig{Inactivity: 20 * sec}
+	l, err := NewLink(cfg, 1, start, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	ip := make([]byte, 1358)
+	deliver := func(Direction, []byte) {}
+	b.ReportAllocs()
+	calls := 0
+	for now := start; b.Loop(); {
+		l.Send(now, Down, ip)
+		for l.Stats(Down).Held > 0 {
+			now, _ = l.Next()
+			l.Advance(now, deliver)
+			calls++
+		}
+	}
+	b.ReportMetric(float64(calls)/float64(b.N), "calls/op")
+}

@@ -1,6 +1,7 @@
 package netem
 
 import (
+	"maps"
 	"testing"
 	"time"
 )
@@ -162,4 +163,38 @@ func TestVisibilityWindow(t *testing.T) {
 	r.send(300*sec-5*ms, Up, 10, 10)
 	r.send(400*sec, Down, 10)
 	r.want(500*sec, "300000 lost 1 outage", "300000 lost 2 outage", "400000 lost 3 outage")
+}
+
+// TestTimeInStates: the timeline covers the run without gaps, and the time in
+// each state is what the packets cost.
+func TestTimeInStates(t *testing.T) {
+	j := &judge{t: t, sent: map[uint64]time.Time{}, fate: map[uint64]int{}, up: map[uint64]bool{}}
+	cfg := cell()
+	cfg.Radio.Up, cfg.Radio.Down = &nb1Up, &nb1Down
+	cfg.Up.Rate, cfg.Down.Rate = 0, 0
+	l, err := NewLink(cfg, 1, start, j)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Advance(start.Add(10*sec), func(Direction, []byte) {})
+	l.Send(start.Add(10*sec), Up, make([]byte, 250))   // two blocks
+	l.Send(start.Add(10*sec), Down, make([]byte, 255)) // three
+	end := start.Add(60 * sec)
+	l.Advance(end, func(Direction, []byte) {})
+	got := map[RadioState]time.Duration{}
+	for i, s := range j.states {
+		until := end
+		if i+1 < len(j.states) {
+			until = j.states[i+1].at
+		}
+		got[s.state] += until.Sub(s.at)
+	}
+	want := map[RadioState]time.Duration{
+		RadioSetup: sec, RadioConnected: 5 * sec,
+		RadioTx: 2*4*ms + 3*2*ms, RadioRx: 2*12*ms + 3*23*ms,
+		RadioIdle: 54*sec - 107*ms,
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
 }
