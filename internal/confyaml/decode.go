@@ -54,15 +54,21 @@ func Decode(file string, data []byte, into any) error {
 // the fields without mistakes.
 func (d *Decoder) Apply(doc *Document) error {
 	d.file, d.errs = doc.file, nil
+	for _, f := range fieldsOf(d.into.Type()) {
+		if f.own {
+			d.into.FieldByIndex(f.index).SetZero()
+			d.forget(f.name)
+		}
+	}
 	d.value(doc.root, d.into, rule{}, place{})
-	return d.errs.sorted()
+	return d.errs.Sorted()
 }
 
 // Complete reports the required fields that no layer gave, as Errors.
 func (d *Decoder) Complete() error {
 	d.errs = nil
 	d.missing(d.into, "", d.pos[""])
-	return d.errs.sorted()
+	return d.errs.Sorted()
 }
 
 // Pos tells where the value at a dotted path came from; false if it is a

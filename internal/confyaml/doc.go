@@ -27,7 +27,8 @@
 //	          then hold for all shared fields (link.rate for link.up.rate and
 //	          link.down.rate), except where these say otherwise
 //	merge     "replace": a layer that gives the field replaces it as a whole;
-//	          otherwise structs merge field by field
+//	          otherwise structs merge field by field. "own", at the top: no
+//	          layer inherits it from the one below (a name)
 //
 // On a slice, bounds and enum hold for each element. Fields are of a kind
 // bool, string, integer or float, time.Duration (with days), an

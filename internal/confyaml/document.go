@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -63,6 +64,26 @@ func Parse(file string, data []byte) (*Document, error) {
 		return nil, fail(root.Line, root.Column, describe(root)+": want a mapping of fields")
 	}
 	return &Document{file, root}, nil
+}
+
+// ParseFile reads the file at a path, as Parse does.
+func ParseFile(path string) (*Document, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxBytes+1))
+	if err != nil {
+		return nil, err
+	}
+	return Parse(path, data)
+}
+
+// IsPath tells a file's path from the name of something built in: it has a
+// slash or ends in .yaml or .yml.
+func IsPath(nameOrPath string) bool {
+	return strings.Contains(nameOrPath, "/") || strings.HasSuffix(nameOrPath, ".yaml") || strings.HasSuffix(nameOrPath, ".yml")
 }
 
 // Get is the plain value of a top-level field, and where it stands.

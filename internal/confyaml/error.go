@@ -74,8 +74,8 @@ func (e Errors) Unwrap() []error {
 	return errs
 }
 
-// sorted is e in the order of the file, nil if there is none.
-func (e Errors) sorted() error {
+// Sorted is e in the order of the file, or nil if e is empty.
+func (e Errors) Sorted() error {
 	if len(e) == 0 {
 		return nil
 	}

@@ -16,6 +16,7 @@ type field struct {
 	scalar   bool
 	share    bool
 	replace  bool
+	own      bool
 }
 
 // A rule restricts a scalar.
@@ -47,6 +48,7 @@ func fieldsOf(t reflect.Type) []field {
 			scalar:   sf.Tag.Get("scalar") == "true",
 			share:    sf.Tag.Get("share") == "true",
 			replace:  sf.Tag.Get("merge") == "replace",
+			own:      sf.Tag.Get("merge") == "own",
 		}
 		if enum := sf.Tag.Get("enum"); enum != "" {
 			f.rule.enum = strings.Split(enum, ",")

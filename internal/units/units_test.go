@@ -22,7 +22,7 @@ func parse[T any, P interface {
 }
 
 func TestParse(t *testing.T) {
-	rate, size, share, queue := parse[BitRate], parse[Bytes], parse[Fraction], parse[Queue]
+	rate, size, share, queue, power := parse[BitRate], parse[Bytes], parse[Fraction], parse[Queue], parse[Power]
 	for _, c := range []struct {
 		parse      func(string) string
 		text, want string
@@ -37,6 +37,7 @@ func TestParse(t *testing.T) {
 		{size, "1.5KiB", "1536"}, {size, "0.3KiB", "error"}, {size, "1Kib", "error"}, {size, "-1", "error"}, {size, "0", "0"},
 		{share, "0.5%", "0.005"}, {share, "0.005", "0.005"}, {share, "100%", "1"}, {share, "1", "1"}, {share, "1e-3", "0.001"},
 		{share, "1.01", "error"}, {share, "101%", "error"}, {share, "-1%", "error"}, {share, "NaN", "error"}, {share, "%", "error"}, {share, "0x1p-2", "error"}, {share, "inf", "error"},
+		{power, "589mW", "589000000"}, {power, "15uW", "15000"}, {power, "1.5W", "1500000000"}, {power, "0", "0"}, {power, "3", "error"}, {power, "-3mW", "error"}, {power, "0.1nW", "error"},
 		{queue, "16KiB", "units.Queue{Bytes:16384, Packets:0}"}, {queue, "12packets", "units.Queue{Bytes:0, Packets:12}"},
 		{queue, "unlimited", "units.Queue{Bytes:0, Packets:0}"}, {queue, "0packets", "error"}, {queue, "packets", "error"}, {queue, "0", "error"}, {queue, "-3packets", "error"},
 	} {
@@ -75,6 +76,7 @@ func TestHuman(t *testing.T) {
 		{BitRate(26_000).String(), "26kbit"}, {BitRate(2430).String(), "2430bit"}, {BitRate(0).String(), "0bit"},
 		{Bytes(1358).String(), "1358B"}, {Bytes(16384).String(), "16KiB"}, {Bytes(972000).String(), "972kB"},
 		{Fraction(0.002).String(), "0.2%"}, {Fraction(0).String(), "0%"}, {Fraction(1.0 / 3).String(), "0.3333333333333333"},
+		{Power(15_000).String(), "15uW"}, {Power(1_500_000_000).String(), "1500mW"},
 		{Queue{Packets: 12}.String(), "12packets"}, {Queue{}.String(), "unlimited"},
 	} {
 		if c.got != c.want {
@@ -86,7 +88,7 @@ func TestHuman(t *testing.T) {
 // FuzzRoundTrip: whatever parses is written as a text that parses to the same
 // value and matches the pattern of the schema.
 func FuzzRoundTrip(f *testing.F) {
-	for _, s := range []string{"26kbit", "1.2Mbit", "16KiB", "0.5%", "12packets", "unlimited", "1d12h", "9223372036854775807", "1e-300%", "0."} {
+	for _, s := range []string{"26kbit", "1.2Mbit", "16KiB", "0.5%", "12packets", "unlimited", "15uW", "1d12h", "9223372036854775807", "1e-300%", "0."} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -101,6 +103,9 @@ func FuzzRoundTrip(f *testing.F) {
 				t.Fatalf("%q is the share %v", s, v)
 			}
 			again(t, s, v, ParseFraction)
+		}
+		if v, err := ParsePower(s); err == nil {
+			again(t, s, v, ParsePower)
 		}
 		if v, err := ParseQueue(s); err == nil {
 			again(t, s, v, ParseQueue)

@@ -1,0 +1,75 @@
+// Package profiles describes links: named, versioned YAML profiles of the
+// link, the radio and the modem's power, with the source of every number.
+//
+//	p, err := profiles.Load("nbiot")      // built in; or a file: "./my.yaml"
+//	err = p.Set("link.loss", "2%")        // both directions
+//	err = p.Set("link.up.rate", "10kbit") // one
+//	err = p.Check()                       // what only several values show
+//	link, err := netem.NewLink(p.Netem(), seed, start, nil)
+//
+// The fields of link are those of netem.Config, the fields of radio those of
+// netem.RadioConfig. A profile names another in extends and gives only what
+// differs. The comment on a value's line says where it comes from: a flag (V
+// read in a published source, D derived from such, G general engineering
+// knowledge, unverified) and the source; built-in profiles flag every value.
+//
+// Limitation: a profile describes one device on one link; cells and fleets
+// are the planner's.
+package profiles
+
+import (
+	"github.com/thinlink/thinlink/internal/confyaml"
+	"github.com/thinlink/thinlink/internal/units"
+	"github.com/thinlink/thinlink/netem"
+)
+
+// Profile is one named link. Make one with Load or Parse.
+type Profile struct {
+	Version     int    `conf:"version" doc:"version of this schema" min:"1" max:"1" required:"true" merge:"own"`
+	Name        string `conf:"name" doc:"name in results" pattern:"[A-Za-z0-9][A-Za-z0-9._-]{0,63}" required:"true" merge:"own"`
+	Title       string `conf:"title" doc:"one line for people" merge:"own"`
+	Description string `conf:"description" doc:"what the profile stands for" merge:"own"`
+	// Extends is the profile that gives what this one leaves out.
+	Extends string `conf:"extends" doc:"a built-in profile or a file whose values hold where this one gives none" merge:"own"`
+
+	// Link is the link without its radio; Netem gives both.
+	Link  netem.Config       `conf:"link" doc:"the link; a direction's field directly below link holds for both directions"`
+	Radio *netem.RadioConfig `conf:"radio" doc:"the cellular radio; null removes an inherited one"`
+	Power Power              `conf:"power" doc:"the modem's mean power in each radio state"`
+
+	dec *confyaml.Decoder // knows where each value comes from
+}
+
+// Power is the modem's mean power in each radio state, for a first estimate
+// of energy.
+type Power struct {
+	TX        units.Power `conf:"tx" doc:"transmitting"`
+	RX        units.Power `conf:"rx" doc:"receiving"`
+	Connected units.Power `conf:"connected" doc:"connected and setting up, neither sending nor receiving"`
+	Idle      units.Power `conf:"idle" doc:"idle, paging cycles included"`
+	PSM       units.Power `conf:"psm" doc:"power saving mode"`
+}
+
+// Netem is the configuration of the link and its radio. It shares no memory
+// that Set changes.
+func (p *Profile) Netem() netem.Config {
+	cfg := p.Link
+	cfg.Radio = p.Radio
+	return cfg
+}
+
+// Set overrides one value by its dotted path ("link.loss", "link.up.rate",
+// "radio.rrc.inactivity", "mtu" for "link.mtu") with the checks of a file.
+// Check judges the whole afterwards. The error is *confyaml.Error.
+func (p *Profile) Set(path, value string) error {
+	switch path {
+	case "mtu":
+		path = "link.mtu"
+	case "extends", "version":
+		return &confyaml.Error{Field: path, Problem: "can only stand in a file"}
+	}
+	return p.dec.Set(path, value)
+}
+
+// Schema is the JSON Schema of profile files.
+func Schema() ([]byte, error) { return confyaml.Schema(Profile{}) }
