@@ -25,7 +25,7 @@ func Judge(t *Trace) Result {
 		Layers:          d.layers,
 		OTA:             judgeOTA(t),
 		RadioS:          radioTimes(t),
-		Warnings:        slices.Concat([]string{}, t.Warnings, d.warnings.list()),
+		Warnings:        append(append([]string{}, t.Warnings...), d.warnings.list()...),
 	}
 	res.Up, res.Down = counts(t)
 	return res
