@@ -36,14 +36,14 @@ const DeviceName = "thinlink-device-0001"
 
 // Options say what certificates look like.
 type Options struct {
-	Key KeyType
+	Key KeyType `conf:"key" doc:"key algorithm of all certificates" enum:"p256,rsa2048"`
 	// Chain is the number of certificates the server sends, leaf first, 1 to
 	// 6. It dominates the bytes of a first TLS connection.
-	Chain int
+	Chain int `conf:"chain" doc:"certificates the server sends" min:"1" max:"6"`
 	// Padding is the size in bytes of an extension added to every certificate
 	// of the server's chain, standing for the policies, revocation and
 	// transparency data that public authorities add. 0 adds none.
-	Padding int
+	Padding int `conf:"padding" doc:"bytes added to each certificate of the server" min:"0" max:"8192"`
 }
 
 // Credential is a certificate chain in DER, leaf first, and its PKCS #8 key.

@@ -52,6 +52,7 @@ type stream struct {
 	finished time.Time // when the writer's end becomes visible
 	err      error     // ends both sides at once
 	deadline time.Time
+	blocked  bool // what is written vanishes
 	wake     *time.Timer
 }
 
@@ -74,6 +75,9 @@ func (s *stream) write(p []byte) (int, error) {
 	}
 	if !s.finished.IsZero() {
 		return 0, net.ErrClosed
+	}
+	if s.blocked {
+		return len(p), nil
 	}
 	s.chunks = append(s.chunks, chunk{time.Now().Add(s.delay), append([]byte(nil), p...)})
 	s.changed.Broadcast()
@@ -128,9 +132,18 @@ func (s *stream) sleep(now time.Time) {
 	s.changed.Wait()
 }
 
+func (s *stream) block() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.blocked, s.chunks = true, nil
+}
+
 func (s *stream) finish() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.blocked {
+		return
+	}
 	if s.finished.IsZero() {
 		s.finished = time.Now().Add(s.delay)
 	}

@@ -117,6 +117,16 @@ func (h *Host) Cut() {
 	}
 }
 
+// Block stops all bytes on the connections this host has dialled, in both
+// directions and for ever: the connections stay open and silent.
+func (h *Host) Block() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, c := range h.conns {
+		c.in.block()
+	}
+}
+
 type listener struct {
 	host   *Host
 	addr   netip.AddrPort

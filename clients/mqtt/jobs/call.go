@@ -89,11 +89,11 @@ func (c *call) update(req request) ([]byte, *Rejection) {
 	switch {
 	case e == nil:
 		return nil, c.reject(req, "ResourceNotFound", "The job execution does not exist", nil)
-	case e.Status.terminal():
+	case e.Status.Terminal():
 		return nil, c.reject(req, "InvalidStateTransition", "The job execution has ended", e)
 	case req.ExpectedVersion != "" && string(req.ExpectedVersion) != strconv.FormatInt(e.VersionNumber, 10):
 		return nil, c.reject(req, "VersionMismatch", "The expected version does not match", e)
-	case req.Status != InProgress && !req.Status.terminal():
+	case req.Status != InProgress && !req.Status.Terminal():
 		return nil, c.reject(req, "InvalidRequest", "The status is not one a device sets", e)
 	}
 	if e.StartedAt == 0 {

@@ -25,8 +25,8 @@ const (
 	Rejected   Status = "REJECTED"
 )
 
-// terminal statuses are never left.
-func (s Status) terminal() bool { return s == Succeeded || s == Failed || s == Rejected }
+// Terminal statuses are never left.
+func (s Status) Terminal() bool { return s == Succeeded || s == Failed || s == Rejected }
 
 // Execution is one job on one thing. Times are in seconds since 1970; 0 is
 // not yet.
@@ -229,7 +229,7 @@ func (s *Service) handle(m broker.Message) {
 	}
 	// The only error is that the broker is closed: nobody is there to be told.
 	_ = s.b.Publish(broker.Message{Topic: m.Topic + suffix, Payload: payload, QoS: m.QoS})
-	if c.updated != nil && c.updated.Status.terminal() {
+	if c.updated != nil && c.updated.Status.Terminal() {
 		_ = s.b.Publish(s.notification(thing, m.QoS))
 	}
 }

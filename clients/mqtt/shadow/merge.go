@@ -18,11 +18,11 @@ type patch struct {
 // parseState reads the state of an update request.
 func parseState(raw json.RawMessage) (desired, reported patch, err error) {
 	if raw == nil {
-		return desired, reported, errors.New("Missing required node: state")
+		return desired, reported, errors.New("missing required node: state")
 	}
 	var state any
 	if err := decode(raw, &state); err != nil {
-		return desired, reported, errors.New("Invalid JSON")
+		return desired, reported, errors.New("invalid JSON")
 	}
 	if state == nil { // null removes everything
 		all := patch{given: true, clear: true}
@@ -30,7 +30,7 @@ func parseState(raw json.RawMessage) (desired, reported patch, err error) {
 	}
 	object, ok := state.(tree)
 	if !ok {
-		return desired, reported, errors.New("State node must be an object")
+		return desired, reported, errors.New("state node must be an object")
 	}
 	for key, value := range object {
 		switch key {
@@ -39,7 +39,7 @@ func parseState(raw json.RawMessage) (desired, reported patch, err error) {
 		case "reported":
 			reported, err = parseSection(value)
 		default:
-			err = errors.New("State contains an invalid node: " + key)
+			err = errors.New("state contains an invalid node: " + key)
 		}
 		if err != nil {
 			return desired, reported, err
@@ -59,7 +59,7 @@ func parseSection(v any) (patch, error) {
 		}
 		p.values = v
 	default:
-		return p, errors.New("State nodes must be objects")
+		return p, errors.New("state nodes must be objects")
 	}
 	return p, nil
 }

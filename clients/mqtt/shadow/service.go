@@ -43,9 +43,9 @@ func Serve(b *broker.Broker, now func() time.Time, report func(thing string, rep
 func (s *Service) Close() { s.cancel() }
 
 // Do performs an operation for an application of this process, as if it had
-// published the payload.
-func (s *Service) Do(thing, operation string, payload []byte) {
-	s.handle(broker.Message{Topic: Topic(thing, operation), Payload: payload})
+// published the payload at that QoS.
+func (s *Service) Do(thing, operation string, payload []byte, qos byte) {
+	s.handle(broker.Message{Topic: Topic(thing, operation), Payload: payload, QoS: qos})
 }
 
 // handle answers one request with the request's QoS.

@@ -32,7 +32,7 @@ func TestService(t *testing.T) {
 	}
 	publish(Topic("d1", "get"), "")
 	publish(Topic("d1", "update"), `{"state":{"reported":{"a":1}}}`)
-	s.Do("d1", "update", []byte(`{"state":{"desired":{"a":2}}}`))
+	s.Do("d1", "update", []byte(`{"state":{"desired":{"a":2}}}`), 0)
 	publish(Topic("d1", "get"), "")
 	publish(Topic("d1", "get"), "nonsense")
 	publish(Topic("d2", "delete"), "")

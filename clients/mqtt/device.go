@@ -1,0 +1,417 @@
+package mqtt
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	paho "github.com/eclipse/paho.mqtt.golang"
+
+	"github.com/thinlink/thinlink/clients"
+	"github.com/thinlink/thinlink/clients/mqtt/jobs"
+	"github.com/thinlink/thinlink/clients/mqtt/shadow"
+	"github.com/thinlink/thinlink/clients/pki"
+)
+
+// mqttPort is that of MQTT over TLS.
+const mqttPort = 8883
+
+// device is one power cycle of the device: all in it is lost by a reboot but
+// the flash.
+type device struct {
+	opt   Options
+	env   *clients.Env
+	tls   *tls.Config
+	flash *flash
+
+	client  paho.Client
+	ctx     context.Context // ends with the power
+	off     context.CancelFunc
+	running sync.WaitGroup
+
+	mu       sync.Mutex
+	link     *link
+	topics   []string // subscribed on every connection
+	rnd      *rand.Rand
+	requests int
+	waiting  map[string]chan answer // by client token
+	commands chan int64             // commands that reached the application
+	news     chan struct{}          // the next job changed
+}
+
+// link is one connection, or the attempt to get one.
+type link struct {
+	up   chan struct{} // closed when connected and subscribed
+	lost chan struct{} // closed when the next attempt begins
+}
+
+// answer is what "/accepted" or "/rejected" carried.
+type answer struct {
+	accepted bool
+	payload  []byte
+}
+
+func newDevice(opt Options, env *clients.Env, cfg *tls.Config, f *flash) *device {
+	d := &device{
+		opt: opt, env: env, tls: cfg, flash: f,
+		link:     &link{make(chan struct{}), make(chan struct{})},
+		rnd:      rand.New(rand.NewPCG(env.Seed, seedTokens)),
+		requests: f.requests,
+		waiting:  make(map[string]chan answer),
+		commands: make(chan int64, 16),
+		news:     make(chan struct{}, 1),
+	}
+	d.topics = d.telemetryTopics()
+	d.ctx, d.off = context.WithCancel(context.Background())
+	d.client = paho.NewClient(d.clientOptions())
+	return d
+}
+
+// seedTokens tells this use of the run's seed from others.
+const seedTokens = 0x6d717474 // "mqtt"
+
+func (d *device) clientOptions() *paho.ClientOptions {
+	o := paho.NewClientOptions()
+	o.AddBroker("tls://" + pki.ServerName) // a name only: dial knows the address
+	o.SetClientID(pki.DeviceName)
+	o.SetProtocolVersion(4) // no fall-back to MQTT 3.1
+	o.SetCleanSession(d.opt.CleanSession)
+	o.SetKeepAlive(d.opt.KeepAlive)
+	o.SetPingTimeout(d.opt.PingTimeout)
+	o.SetConnectTimeout(d.opt.ConnectTimeout)
+	o.SetMaxReconnectInterval(d.opt.ReconnectMax)
+	o.SetStore(d.flash.store)
+	o.SetMaxResumePubInFlight(1) // else all stored messages at once over a slow link
+	o.SetCustomOpenConnectionFn(d.dial)
+	o.SetDefaultPublishHandler(func(_ paho.Client, m paho.Message) { d.received(m.Topic(), m.Payload()) })
+	o.SetOnConnectHandler(func(paho.Client) { d.connected() })
+	o.SetConnectionLostHandler(func(_ paho.Client, err error) {
+		d.record(clients.EventState, "disconnected: "+err.Error())
+	})
+	return o
+}
+
+// telemetryTopics are subscribed one by one while connecting, as the AWS IoT
+// SDK for Python does before the first use of each operation.
+func (d *device) telemetryTopics() []string {
+	if d.opt.Topics == "plain" {
+		return []string{commandTopic}
+	}
+	update, get := shadow.Topic(pki.DeviceName, "update"), shadow.Topic(pki.DeviceName, "get")
+	return []string{update + "/accepted", update + "/rejected", update + "/delta", get + "/accepted", get + "/rejected"}
+}
+
+// The plain topics.
+const (
+	reportTopic  = "thinlink/" + pki.DeviceName + "/report"
+	commandTopic = "thinlink/" + pki.DeviceName + "/command"
+)
+
+// connect switches the device on and waits until it is subscribed. Attempts
+// are repeated until the context ends.
+func (d *device) connect(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, d.off)
+	defer stop()
+	for pause := time.Second; ; pause = min(2*pause, d.opt.ReconnectMax) {
+		d.record(clients.EventState, "connecting")
+		t := d.client.Connect()
+		<-t.Done() // dial ends with d.ctx, CONNACK with its deadline or kill
+		if t.Error() == nil {
+			break
+		}
+		d.record(clients.EventState, "connecting failed: "+t.Error().Error())
+		if err := sleep(ctx, pause); err != nil {
+			return fmt.Errorf("connect: %w: %w", err, t.Error())
+		}
+	}
+	_, err := d.online(ctx)
+	return err
+}
+
+// dial opens a connection to the broker. It is called by paho, also when it
+// connects again by itself.
+func (d *device) dial(*url.URL, paho.ClientOptions) (net.Conn, error) {
+	d.mu.Lock()
+	close(d.link.lost)
+	d.link = &link{make(chan struct{}), make(chan struct{})}
+	d.mu.Unlock()
+	ctx, cancel := context.WithTimeout(d.ctx, d.opt.ConnectTimeout)
+	defer cancel()
+	raw, err := d.env.Device.DialContext(ctx, "tcp", netip.AddrPortFrom(d.env.Platform.Addr(), mqttPort).String())
+	if err != nil {
+		return nil, err
+	}
+	if err := d.setBuffers(raw); err != nil {
+		raw.Close()
+		return nil, err
+	}
+	conn := tls.Client(raw, d.tls)
+	if err := conn.HandshakeContext(ctx); err != nil {
+		raw.Close()
+		return nil, err
+	}
+	// TLS would say goodbye, and wait up to 5 s for that on a stuck link.
+	context.AfterFunc(d.ctx, func() { raw.Close() })
+	return conn, nil
+}
+
+// setBuffers applies the options to hosts that can; one that cannot is an
+// error rather than another experiment.
+func (d *device) setBuffers(c net.Conn) error {
+	b, ok := c.(interface {
+		SetReadBuffer(bytes int) error
+		SetWriteBuffer(bytes int) error
+	})
+	if !ok && (d.opt.SendBuffer > 0 || d.opt.ReceiveBuffer > 0) {
+		return fmt.Errorf("buffer sizes on %T: %w", c, errors.ErrUnsupported)
+	}
+	if d.opt.SendBuffer > 0 {
+		if err := b.SetWriteBuffer(int(d.opt.SendBuffer)); err != nil {
+			return err
+		}
+	}
+	if d.opt.ReceiveBuffer > 0 {
+		return b.SetReadBuffer(int(d.opt.ReceiveBuffer))
+	}
+	return nil
+}
+
+// connected subscribes on a new connection.
+func (d *device) connected() {
+	d.mu.Lock()
+	l := d.link
+	d.mu.Unlock()
+	for i := 0; ; i++ {
+		d.mu.Lock()
+		if i == len(d.topics) {
+			close(l.up)
+			d.mu.Unlock()
+			d.record(clients.EventState, "connected")
+			return
+		}
+		topic := d.topics[i]
+		d.mu.Unlock()
+		if d.subscribe(d.ctx, l, topic) != nil {
+			return // the next connection begins anew
+		}
+	}
+}
+
+// subscribe subscribes to one topic and waits for SUBACK.
+func (d *device) subscribe(ctx context.Context, l *link, topic string) error {
+	t := d.client.Subscribe(topic, byte(d.opt.QoS), nil).(*paho.SubscribeToken)
+	if err := await(ctx, l, t); err != nil {
+		return fmt.Errorf("subscribe %s: %w", topic, err)
+	}
+	if t.Result()[topic] > 2 {
+		return fmt.Errorf("subscribe %s: refused", topic)
+	}
+	return nil
+}
+
+// follow adds subscriptions to those of every connection.
+func (d *device) follow(ctx context.Context, topics ...string) error {
+	d.mu.Lock()
+	d.topics = append(d.topics, topics...)
+	d.mu.Unlock()
+	l, err := d.online(ctx)
+	if err != nil {
+		return err
+	}
+	for _, topic := range topics {
+		if err := d.subscribe(ctx, l, topic); errors.Is(err, errLost) {
+			_, err := d.online(ctx) // the next connection subscribes to all
+			return err
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// errLost ends waiting for something on a connection that is no more.
+var errLost = errors.New("connection lost")
+
+// await waits for a token.
+func await(ctx context.Context, l *link, t paho.Token) error {
+	select {
+	case <-t.Done():
+		return t.Error()
+	case <-l.lost:
+		return errLost
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// online waits for a connection that is up.
+func (d *device) online(ctx context.Context) (*link, error) {
+	for {
+		d.mu.Lock()
+		l := d.link
+		d.mu.Unlock()
+		select {
+		case <-l.up:
+			return l, nil
+		case <-l.lost:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-d.ctx.Done():
+			return nil, errOff
+		}
+	}
+}
+
+// errOff ends what a device does when it is switched off.
+var errOff = errors.New("device is switched off")
+
+// exchange publishes until done is closed or delivers: again on every new
+// connection, since a message at QoS 0 goes down with its connection and an
+// answer may.
+func exchange[T any](ctx context.Context, d *device, done <-chan T, publish func(l *link) error) (T, error) {
+	var zero T
+	for {
+		l, err := d.online(ctx)
+		if err != nil {
+			return zero, err
+		}
+		if err := publish(l); err != nil && !errors.Is(err, errLost) {
+			// Paho's errors mean that the connection is going down.
+			if err := sleep(ctx, time.Second); err != nil {
+				return zero, err
+			}
+			continue
+		}
+		select {
+		case v := <-done:
+			return v, nil
+		case <-l.lost:
+		case <-ctx.Done():
+			return zero, ctx.Err()
+		case <-d.ctx.Done():
+			return zero, errOff
+		}
+		select { // it may have come just before the connection was lost
+		case v := <-done:
+			return v, nil
+		default:
+		}
+	}
+}
+
+// publish sends one message and waits until paho has done what its QoS asks.
+func (d *device) publish(ctx context.Context, topic string, payload []byte) func(l *link) error {
+	return func(l *link) error {
+		return await(ctx, l, d.client.Publish(topic, byte(d.opt.QoS), false, payload))
+	}
+}
+
+// request publishes a request and returns the payload of its answer.
+func (d *device) request(ctx context.Context, topic string, payload func(token string) []byte) (answer, error) {
+	token := d.newToken()
+	done := make(chan answer, 1)
+	d.mu.Lock()
+	d.waiting[token] = done
+	d.mu.Unlock()
+	defer func() {
+		d.mu.Lock()
+		delete(d.waiting, token)
+		d.mu.Unlock()
+	}()
+	a, err := exchange(ctx, d, done, d.publish(ctx, topic, payload(token)))
+	if err != nil {
+		return a, fmt.Errorf("%s: %w", topic, err)
+	}
+	return a, nil
+}
+
+// newToken is a client token as the AWS IoT SDK for Python makes them: client
+// identifier, thing name, sequence number and five random characters.
+func (d *device) newToken() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.requests = d.requests%99999 + 1
+	d.flash.requests = d.requests
+	var letters [5]byte
+	for i := range letters {
+		letters[i] = byte('a' + d.rnd.IntN(26))
+	}
+	return fmt.Sprintf("%s_%s_%05d_%s", pki.DeviceName, pki.DeviceName, d.requests, letters[:])
+}
+
+// received handles a message of the platform. It is called in order and must
+// not block.
+func (d *device) received(topic string, payload []byte) {
+	rest, accepted := strings.CutSuffix(topic, "/accepted")
+	switch {
+	case accepted || strings.HasSuffix(topic, "/rejected"):
+		d.answered(answer{accepted, payload})
+	case topic == commandTopic:
+		d.commanded(payload)
+	case rest == shadow.Topic(pki.DeviceName, "update")+"/delta":
+		var delta struct{ State json.RawMessage }
+		if json.Unmarshal(payload, &delta) == nil {
+			d.commanded(delta.State)
+		}
+	case topic == jobs.Topic(pki.DeviceName, "notify-next"):
+		d.jobChanged()
+	}
+}
+
+func (d *device) answered(a answer) {
+	var p struct{ ClientToken string }
+	if json.Unmarshal(a.payload, &p) != nil {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if done := d.waiting[p.ClientToken]; done != nil {
+		delete(d.waiting, p.ClientToken) // the first answer counts
+		done <- a
+	}
+}
+
+// commanded hands a command to the application.
+func (d *device) commanded(payload []byte) {
+	value, ok := parseCommand(payload)
+	if !ok {
+		return
+	}
+	d.record(clients.EventCommand, fmt.Sprint(value))
+	select {
+	case d.commands <- value:
+	default: // nobody has asked for the last sixteen
+	}
+}
+
+func (d *device) record(kind, detail string) {
+	d.env.Record(clients.Event{Kind: kind, Detail: detail})
+}
+
+// kill switches the device off, with no word to anybody.
+func (d *device) kill() {
+	d.off()
+	// Paho waits at most this long for a DISCONNECT that cannot be sent.
+	d.client.Disconnect(1)
+	d.running.Wait()
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,162 @@
+package mqtt
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/thinlink/thinlink/clients"
+	"github.com/thinlink/thinlink/clients/pki"
+	"github.com/thinlink/thinlink/internal/units"
+)
+
+// Options configure the stack. DefaultOptions is the reference experiment's.
+type Options struct {
+	TLS        string      `conf:"tls" doc:"TLS version" enum:"1.2,1.3"`
+	Resumption bool        `conf:"resumption" doc:"resume TLS sessions by tickets when connecting again"`
+	PKI        pki.Options `conf:"pki" doc:"keys and certificates"`
+
+	KeepAlive    time.Duration `conf:"keep_alive" doc:"keep-alive interval in whole seconds, 0s is none" min:"0s" max:"65535s"`
+	QoS          int           `conf:"qos" doc:"quality of service of publications and subscriptions" min:"0" max:"2"`
+	CleanSession bool          `conf:"clean_session" doc:"the broker forgets the device when it disconnects"`
+	Topics       string        `conf:"topics" doc:"reports and commands by Device Shadow or on plain topics" enum:"shadow,plain"`
+	Indent       int           `conf:"indent" doc:"spaces by which the device indents a shadow report's JSON, 0 is compact" min:"0" max:"8"`
+
+	OTA       string        `conf:"ota" doc:"how the image travels" enum:"https"`
+	OTAResume bool          `conf:"ota_resume" doc:"an interrupted download goes on where it stopped, not from the start"`
+	OTAStall  time.Duration `conf:"ota_stall" doc:"a download without data for so long is given up and begun again, 0s is never" min:"0s"`
+
+	ConnectTimeout time.Duration `conf:"connect_timeout" doc:"one attempt to connect: TCP, TLS and CONNACK" min:"1s"`
+	PingTimeout    time.Duration `conf:"ping_timeout" doc:"time for the answer to PINGREQ" min:"1s"`
+	ReconnectMax   time.Duration `conf:"reconnect_max" doc:"longest pause between attempts to connect; the first is 1s, then doubling" min:"1s"`
+
+	SendBuffer    units.Bytes `conf:"send_buffer" doc:"the device's TCP send buffer, 0 is the host's default" min:"0"`
+	ReceiveBuffer units.Bytes `conf:"receive_buffer" doc:"the device's TCP receive buffer, 0 is the host's default" min:"0"`
+}
+
+// DefaultOptions are those of the reference experiment: TLS 1.2 with the
+// RSA chain of a public cloud, one ping in ten minutes, QoS 0, Device Shadow.
+// Paho's own time-outs (10 s for a ping, 30 s to connect) are far below what a
+// narrowband link needs; those here fit 500 bit/s.
+func DefaultOptions() Options {
+	return Options{
+		TLS:            "1.2",
+		PKI:            pki.Options{Key: pki.RSA2048, Chain: 4, Padding: 340},
+		KeepAlive:      10 * time.Minute,
+		CleanSession:   true,
+		Topics:         "shadow",
+		Indent:         4,
+		OTA:            "https",
+		OTAStall:       10 * time.Minute,
+		ConnectTimeout: 15 * time.Minute,
+		PingTimeout:    5 * time.Minute,
+		ReconnectMax:   2 * time.Minute,
+	}
+}
+
+// New makes a stack, or says what is wrong with the options.
+func New(opt Options) (clients.Stack, error) {
+	if err := opt.check(); err != nil {
+		return nil, fmt.Errorf("mqtt: %w", err)
+	}
+	return stack{opt}, nil
+}
+
+func (o Options) check() error {
+	oneOf := func(name, value string, allowed ...string) error {
+		if slices.Contains(allowed, value) {
+			return nil
+		}
+		return fmt.Errorf("%s %q: want one of %q", name, value, allowed)
+	}
+	atLeast := func(name string, value, least time.Duration) error {
+		if value >= least {
+			return nil
+		}
+		return fmt.Errorf("%s %v: want at least %v", name, value, least)
+	}
+	var errs []error
+	if o.QoS < 0 || o.QoS > 2 {
+		errs = append(errs, fmt.Errorf("qos %d: want 0, 1 or 2", o.QoS))
+	}
+	if o.Indent < 0 || o.Indent > 8 {
+		errs = append(errs, fmt.Errorf("indent %d: want 0 to 8", o.Indent))
+	}
+	if o.KeepAlive < 0 || o.KeepAlive > 65535*time.Second || o.KeepAlive%time.Second != 0 {
+		errs = append(errs, fmt.Errorf("keep_alive %v: want whole seconds up to 65535s", o.KeepAlive))
+	}
+	if o.SendBuffer < 0 || o.ReceiveBuffer < 0 {
+		errs = append(errs, errors.New("buffer sizes below 0"))
+	}
+	return errors.Join(append(errs,
+		oneOf("tls", o.TLS, "1.2", "1.3"),
+		oneOf("topics", o.Topics, "shadow", "plain"),
+		oneOf("ota", o.OTA, "https"),
+		atLeast("ota_stall", o.OTAStall, 0),
+		atLeast("connect_timeout", o.ConnectTimeout, time.Second),
+		atLeast("ping_timeout", o.PingTimeout, time.Second),
+		atLeast("reconnect_max", o.ReconnectMax, time.Second),
+	)...)
+}
+
+type stack struct{ opt Options }
+
+// Start brings up the platform and prepares the device.
+func (s stack) Start(ctx context.Context, env *clients.Env) (clients.Session, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("mqtt: start: %w", err)
+	}
+	session, err := start(s.opt, env)
+	if err != nil {
+		return nil, fmt.Errorf("mqtt: start: %w", err)
+	}
+	return session, nil
+}
+
+// tlsConfigs are the two ends' configurations. The platform's MQTT listener
+// demands the device's certificate.
+func tlsConfigs(opt Options, env *clients.Env) (device, platform *tls.Config, err error) {
+	version := uint16(tls.VersionTLS12)
+	if opt.TLS == "1.3" {
+		version = tls.VersionTLS13
+	}
+	pool, err := env.PKI.Pool()
+	if err != nil {
+		return nil, nil, err
+	}
+	common := &tls.Config{
+		MinVersion: version, MaxVersion: version,
+		KeyLogWriter: env.KeyLog,
+		// What both ends would agree on by themselves depends on the processor
+		// (TLS 1.2) and on the Go version: key shares of hybrid groups make a
+		// ClientHello of TLS 1.3 1.2 kB longer.
+		CipherSuites: []uint16{
+			tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+			tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+		},
+		CurvePreferences:       []tls.CurveID{tls.X25519, tls.CurveP256},
+		SessionTicketsDisabled: !opt.Resumption,
+		Time:                   env.Now,
+	}
+	device, platform = common.Clone(), common
+	if device.Certificates, err = certificates(env.PKI.Device); err != nil {
+		return nil, nil, err
+	}
+	if platform.Certificates, err = certificates(env.PKI.Server); err != nil {
+		return nil, nil, err
+	}
+	device.RootCAs, device.ServerName = pool, pki.ServerName
+	platform.ClientCAs, platform.ClientAuth = pool, tls.RequireAndVerifyClientCert
+	if opt.Resumption {
+		device.ClientSessionCache = tls.NewLRUClientSessionCache(4)
+	}
+	return device, platform, nil
+}
+
+func certificates(c pki.Credential) ([]tls.Certificate, error) {
+	cert, err := c.TLS()
+	return []tls.Certificate{cert}, err
+}

@@ -1,0 +1,294 @@
+package mqtt
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"io"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/thinlink/thinlink/clients"
+	"github.com/thinlink/thinlink/clients/internal/memhost"
+	"github.com/thinlink/thinlink/clients/pki"
+)
+
+// material is made once: RSA keys are slow. Its chain is short where bytes do
+// not matter.
+var material = sync.OnceValue(func() *pki.Material {
+	m, err := pki.New(pki.Options{Key: pki.P256, Chain: 2})
+	if err != nil {
+		panic(err)
+	}
+	return m
+})
+
+var reading = clients.Reading{
+	Text:    "The quick brown fox jumps over the lazy dog, 60 characters.",
+	Integer: 1234567, Float: 21.123456, Boolean: true,
+}
+
+// world is a session, and what it recorded.
+type world struct {
+	*session
+	t      *testing.T
+	device *memhost.Host
+	mu     sync.Mutex
+	events []clients.Event
+	onData func(offset int64)
+}
+
+func run(t *testing.T, edit func(*Options), test func(w *world)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		opt := DefaultOptions()
+		if edit != nil {
+			edit(&opt)
+		}
+		stack, err := New(opt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		device, platform := memhost.Pair(100 * time.Millisecond)
+		w := &world{t: t, device: device}
+		env := &clients.Env{
+			Device: device, Platform: platform, PKI: material(), Seed: 1,
+			KeyLog: io.Discard, Record: w.record, Now: time.Now,
+		}
+		s, err := stack.Start(t.Context(), env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.session = s.(*session)
+		test(w)
+		if err := w.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+		time.Sleep(opt.ReconnectMax + time.Minute) // paho may sleep before it connects again
+	})
+}
+
+func (w *world) record(e clients.Event) {
+	w.mu.Lock()
+	w.events = append(w.events, e)
+	f := w.onData
+	w.mu.Unlock()
+	if e.Kind == clients.EventOTAData && f != nil {
+		f(e.Offset + e.Length)
+	}
+}
+
+// count counts events of a kind whose detail contains the text.
+func (w *world) count(kind, text string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := 0
+	for _, e := range w.events {
+		if e.Kind == kind && strings.Contains(e.Detail, text) {
+			n++
+		}
+	}
+	return n
+}
+
+func (w *world) wantCount(kind, text string, n int) {
+	w.t.Helper()
+	if got := w.count(kind, text); got != n {
+		w.t.Errorf("%d events %s %q, want %d", got, kind, text, n)
+	}
+}
+
+func (w *world) must(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func image(size int) clients.Image {
+	img := clients.Image{Name: "app", Version: "1.0.1", Data: make([]byte, size)}
+	rand.NewChaCha8([32]byte{7}).Read(img.Data)
+	img.SHA256 = sha256.Sum256(img.Data)
+	return img
+}
+
+// variants are the options that change what is on the wire.
+var variants = map[string]func(*Options){
+	"default":    nil,
+	"plain":      func(o *Options) { o.Topics = "plain" },
+	"qos 1":      func(o *Options) { o.QoS = 1 },
+	"qos 2":      func(o *Options) { o.QoS, o.CleanSession = 2, false },
+	"plain qos1": func(o *Options) { o.Topics, o.QoS, o.CleanSession = "plain", 1, false },
+	"tls 1.3":    func(o *Options) { o.TLS = "1.3" },
+	"resumption": func(o *Options) { o.Resumption = true },
+	"no pings":   func(o *Options) { o.KeepAlive = 0 },
+}
+
+func TestSteps(t *testing.T) {
+	for name, edit := range variants {
+		t.Run(name, func(t *testing.T) {
+			run(t, edit, func(w *world) {
+				ctx := w.t.Context()
+				w.must(w.Connect(ctx, reading))
+				w.wantCount(clients.EventState, "connected", 1)
+				for i := range int64(3) {
+					time.Sleep(30 * time.Second)
+					r := reading
+					r.Integer += i
+					w.must(w.Report(ctx, r))
+				}
+				w.must(w.Command(ctx, 42))
+				w.must(w.Command(ctx, 43))
+				w.wantCount(clients.EventCommand, "42", 1)
+				w.wantCount(clients.EventCommand, "43", 1)
+				reports := 4
+				if w.opt.Topics == "shadow" {
+					reports += 2 // obeyed commands are reported
+				}
+				w.wantCount(clients.EventReport, "", reports)
+				img := image(100_000)
+				w.must(w.Update(ctx, img))
+				if !bytes.Equal(w.current().flash.data, img.Data) {
+					w.t.Error("the image on the device differs")
+				}
+				w.wantCount(clients.EventOTAState, "platform: SUCCEEDED", 1)
+				img = image(50_000)
+				w.must(w.Update(ctx, img)) // a second one
+				time.Sleep(time.Hour)      // and the session stays alive
+				w.must(w.Report(ctx, reading))
+				w.wantCount(clients.EventState, "disconnected", 0)
+				w.wantCount(clients.EventWarning, "", 0)
+			})
+		})
+	}
+}
+
+func TestUpdateFails(t *testing.T) {
+	run(t, nil, func(w *world) {
+		w.must(w.Connect(w.t.Context(), reading))
+		img := image(1000)
+		img.SHA256[0] ^= 1
+		if err := w.Update(w.t.Context(), img); err == nil || !strings.Contains(err.Error(), "FAILED: SHA-256 does not match") {
+			w.t.Errorf("update with a wrong digest: %v", err)
+		}
+		w.must(w.Update(w.t.Context(), image(1000)))
+	})
+}
+
+func TestConnectionsBreak(t *testing.T) {
+	for name, edit := range variants {
+		t.Run(name, func(t *testing.T) {
+			run(t, edit, func(w *world) {
+				ctx := w.t.Context()
+				w.must(w.Connect(ctx, reading))
+				for i := range int64(10) {
+					// Break at another moment of the exchange each time.
+					time.AfterFunc(time.Duration(i)*40*time.Millisecond, w.device.Cut)
+					r := reading
+					r.Integer += i
+					w.must(w.Report(ctx, r))
+					time.AfterFunc(time.Duration(i)*40*time.Millisecond, w.device.Cut)
+					w.must(w.Command(ctx, 100+i))
+				}
+				if w.count(clients.EventState, "disconnected") < 10 {
+					w.t.Errorf("only %d connections broke", w.count(clients.EventState, "disconnected"))
+				}
+			})
+		})
+	}
+}
+
+// interrupt cuts the device's connections when the image has come so far.
+func (w *world) interrupt(at int64, f func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.onData = func(reached int64) {
+		if reached >= at {
+			w.mu.Lock()
+			w.onData = nil
+			w.mu.Unlock()
+			f()
+		}
+	}
+}
+
+// received sums up the image bytes that reached the device.
+func (w *world) received() (n int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, e := range w.events {
+		if e.Kind == clients.EventOTAData {
+			n += e.Length
+		}
+	}
+	return n
+}
+
+func TestInterruptedUpdate(t *testing.T) {
+	const size = 300_000
+	for name, c := range map[string]struct {
+		resume, reboot bool
+	}{
+		"cut, from the start": {}, "cut, resumed": {resume: true},
+		"reboot, from the start": {reboot: true}, "reboot, resumed": {resume: true, reboot: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run(t, func(o *Options) { o.OTAResume = c.resume }, func(w *world) {
+				w.must(w.Connect(w.t.Context(), reading))
+				rebooted := make(chan error, 1)
+				w.interrupt(150_000, func() {
+					if c.reboot {
+						go func() { rebooted <- w.Reboot(w.t.Context()) }()
+					} else {
+						rebooted <- nil
+						w.device.Cut()
+					}
+				})
+				img := image(size)
+				w.must(w.Update(w.t.Context(), img))
+				w.must(<-rebooted)
+				if !bytes.Equal(w.current().flash.data, img.Data) {
+					w.t.Error("the image on the device differs")
+				}
+				if n := w.received(); c.resume && n != size || !c.resume && n < size+150_000 {
+					w.t.Errorf("%d image bytes arrived", n)
+				}
+				w.must(w.Report(w.t.Context(), reading))
+			})
+		})
+	}
+}
+
+func TestCancellation(t *testing.T) {
+	steps := map[string]func(*world, context.Context) error{
+		"connect": func(w *world, ctx context.Context) error { return w.Connect(ctx, reading) },
+		"report":  func(w *world, ctx context.Context) error { return w.Report(ctx, reading) },
+		"command": func(w *world, ctx context.Context) error { return w.Command(ctx, 1) },
+		"update":  func(w *world, ctx context.Context) error { return w.Update(ctx, image(1<<20)) },
+	}
+	for name, step := range steps {
+		for _, after := range []time.Duration{0, 50 * time.Millisecond, 250 * time.Millisecond, 500 * time.Millisecond} {
+			t.Run(name+" "+after.String(), func(t *testing.T) {
+				run(t, nil, func(w *world) {
+					if name != "connect" {
+						w.must(w.Connect(w.t.Context(), reading))
+						w.device.Block() // nothing passes any more
+					}
+					ctx, cancel := context.WithTimeout(w.t.Context(), after)
+					defer cancel()
+					start := time.Now()
+					if err := step(w, ctx); err == nil {
+						w.t.Error("no error")
+					}
+					if d := time.Since(start); d > after+time.Millisecond {
+						w.t.Errorf("returned after %v", d)
+					}
+				})
+			})
+		}
+	}
+}
