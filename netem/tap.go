@@ -15,13 +15,16 @@ const (
 )
 
 // Tap sees every packet where a router next to the device would see it, and
-// again when its fate is known. Calls come in time order. Data belongs to the
-// link and must not be changed.
+// again when its fate is known. Calls come in time order, each with the time
+// of what it reports; that can be before the time of the call to the link
+// which brought it about, since Next does not ask for a call at every change
+// of the radio's state. Data belongs to the link and must not be changed.
 type Tap interface {
 	// Sent reports a packet offered to the link, before any drop. id counts
 	// from 1 over both directions.
 	Sent(now time.Time, id uint64, dir Direction, ip []byte)
-	// Delivered reports that a packet reached the other end.
+	// Delivered reports that a packet reached the other end; twice for a
+	// packet that the link duplicated.
 	Delivered(now time.Time, id uint64)
 	// Dropped reports that a packet will never arrive.
 	Dropped(now time.Time, id uint64, why Drop)

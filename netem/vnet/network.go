@@ -161,6 +161,7 @@ func (n *Network) Outage(d time.Duration) error {
 // fails with net.ErrClosed. It returns nil.
 func (n *Network) Close() error {
 	n.lock()
+	n.link.Advance(n.now, n.collect) // the link's tap sees the run complete
 	n.device.reset()
 	n.plat.reset()
 	n.closed = true
