@@ -29,7 +29,8 @@ type result struct {
 // assembled (Block2); a request that carries a Block option itself is sent as
 // it is and its response returned as it comes. A response of class 4 or 5 is a
 // response, not an error. Errors: *TimeoutError, ErrReset, ErrClosed,
-// *BlockError, *ETagError, ErrTooLarge, or ctx's: cancelling ctx stops the
+// ErrCriticalOption; of a transfer in blocks *BlockError, *ETagError,
+// *StatusError and ErrTooLarge; or ctx's: cancelling ctx stops the
 // retransmissions.
 func (c *Conn) Do(ctx context.Context, r *Request) (*Response, error) {
 	return c.do(ctx, r, nil)
@@ -54,7 +55,7 @@ func (c *Conn) do(ctx context.Context, r *Request, o *Observation) (*Response, e
 }
 
 // Ping sends an empty confirmable message and waits for the Reset it elicits
-// (RFC 7252 section 4.3, "CoAP ping").
+// (RFC 7252 section 1.2, "CoAP ping").
 func (c *Conn) Ping(ctx context.Context) error {
 	result := make(chan error, 1)
 	t := &transmission{
@@ -179,7 +180,7 @@ func (c *Conn) awaitResponse(p *call) {
 // understood must be rejected (RFC 7252 section 5.4.1).
 func (c *Conn) respond(p *call, resp *Response, understood bool) {
 	if !understood {
-		c.finish(p, nil, errCritical)
+		c.finish(p, nil, ErrCriticalOption)
 		return
 	}
 	if p.observation != nil {

@@ -250,7 +250,7 @@ func (c *Conn) receive(datagram []byte) {
 			c.receiveReset(uint16(m.MessageID))
 		}
 	case m.Code == codes.Empty:
-		if m.Type == message.Confirmable { // a ping, section 4.3
+		if m.Type == message.Confirmable { // a ping, section 1.2
 			c.send(emptyMessage(message.Reset, uint16(m.MessageID)))
 		}
 	default:

@@ -43,7 +43,7 @@ func trace(t *testing.T, seed uint64) (log []sent) {
 		go func() {
 			defer close(done)
 			for ctx.Err() == nil {
-				time.Sleep(6913 * time.Millisecond) // never at the same instant as a block
+				time.Sleep(6913 * time.Millisecond)       // never at the same instant as a block
 				_ = s.observer.Notify(s.response(), true) // fails if it was given up
 			}
 		}()

@@ -27,7 +27,10 @@
 // a Conn is idle.
 //
 // Limitations: no multicast, no proxying, no CoAP over TCP (RFC 8323), no
-// Q-Block (RFC 9177); block size exponent 7 (BERT) is refused. The rate of
-// non-confirmable notifications is the application's duty
-// (RFC 7641 section 4.5.1).
+// Q-Block (RFC 9177); block size exponent 7 (BERT) is refused. A block-wise
+// request is assembled in memory before its handler sees it. An Observation
+// does not register again by itself when Max-Age ends. The rate of
+// non-confirmable notifications is the application's duty (RFC 7641 section
+// 4.5.1). A Conn sends at most 65536 messages per EXCHANGE_LIFETIME, which is
+// 2 Mbit/s in blocks of 1024 bytes, then fails with ErrMessageIDs.
 package coap

@@ -26,8 +26,9 @@ var (
 	// ErrTokens says that no unused token was found: token_length is too short
 	// for the number of requests and observations.
 	ErrTokens = errors.New("coap: no token is free; token_length is too short")
-
-	errCritical = errors.New("coap: response with a critical option that is not understood")
+	// ErrCriticalOption says that a response carries a critical option that is
+	// not understood, so that it must be rejected (RFC 7252 section 5.4.1).
+	ErrCriticalOption = errors.New("coap: response with a critical option that is not understood")
 )
 
 // TimeoutError says that the peer did not answer in time. It is a net.Error.

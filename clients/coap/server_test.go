@@ -24,7 +24,7 @@ func request(mid int32, token string) message.Message {
 	return message.Message{Type: message.Confirmable, Code: codes.GET, MessageID: mid, Token: []byte(token)}
 }
 
-// TestSeparateResponse: RFC 7252 section 5.2.2, figure 5, with each message of
+// TestSeparateResponse: RFC 7252 section 5.2.2, with each message of
 // the exchange lost once.
 func TestSeparateResponse(t *testing.T) {
 	for _, tt := range []struct {
