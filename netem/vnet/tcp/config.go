@@ -112,8 +112,10 @@ type Config struct {
 	// tcp_rmem: 131072, 6291456).
 	ReceiveBuffer    int `conf:"receive_buffer"`
 	MaxReceiveBuffer int `conf:"max_receive_buffer"`
-	// SendBuffer fixes the bytes that may wait unacknowledged; 0 lets it grow
-	// with the congestion window up to MaxSendBuffer (Linux: 2 windows).
+	// SendBuffer fixes the bytes that may wait unacknowledged; 0 lets the
+	// buffer grow with twice the congestion window up to MaxSendBuffer (Linux's
+	// tcp_wmem: 4194304), which counts the kernel's overhead too: about half
+	// of it is payload.
 	SendBuffer    int `conf:"send_buffer"`
 	MaxSendBuffer int `conf:"max_send_buffer"`
 }
@@ -155,7 +157,7 @@ func Linux() Config {
 		QuickACKs:          16,
 		ReceiveBuffer:      131072,
 		MaxReceiveBuffer:   6291456,
-		MaxSendBuffer:      2 << 20,
+		MaxSendBuffer:      4 << 20,
 	}
 }
 

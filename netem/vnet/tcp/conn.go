@@ -3,6 +3,7 @@ package tcp
 import (
 	"errors"
 	"io"
+	"math/bits"
 	"time"
 )
 
@@ -120,6 +121,7 @@ type Conn struct {
 	sackOK, tsOK, scaleOK bool
 	tsOffset              uint32
 	synRetrans            int
+	synAt                 time.Duration // when the first SYN-ACK left
 
 	out   []outgoing
 	seg   Segment // handed to emit
@@ -187,7 +189,7 @@ func Accept(cfg Config, now time.Time, syn *Segment, iss uint32, mtu int, ipv6 b
 	c.rcv.init(c)
 	c.peerSYN(syn)
 	c.sndNxt = iss + 1
-	c.undo.stamp = c.tsNow()
+	c.undo.stamp, c.synAt = c.tsNow(), c.now
 	c.sendSYN()
 	c.arm(timerRetransmit, c.rtt.rto)
 	return c
@@ -327,7 +329,11 @@ func (c *Conn) Writable() bool {
 		return true
 	}
 	queued := c.snd.len()
-	return c.synchronised() && c.sendLimit()-queued >= queued/2
+	if !c.synchronised() || c.sendLimit()-queued < queued/2 {
+		c.noSpace = true // the caller waits: the buffer may grow
+		return false
+	}
+	return true
 }
 
 // Read copies received bytes into b: 0 and nil when nothing is there, io.EOF
@@ -363,7 +369,7 @@ func (c *Conn) Write(now time.Time, b []byte) (int, error) {
 	case !c.synchronised():
 		return 0, nil
 	}
-	n := min(len(b), c.sendLimit()-c.snd.len())
+	n := min(len(b), c.sendRoom())
 	c.noSpace = n < len(b)
 	if n <= 0 {
 		return 0, nil
@@ -374,12 +380,28 @@ func (c *Conn) Write(now time.Time, b []byte) (int, error) {
 	return n, nil
 }
 
-// sendLimit is how many bytes the send buffer holds now.
+// sendRoom is how many bytes Write takes. A segment that is begun is filled,
+// even beyond the limit, or a full buffer would end in a small segment.
+func (c *Conn) sendRoom() int {
+	room := c.sendLimit() - c.snd.len()
+	if room <= 0 || c.cfg.SendBuffer > 0 {
+		return room
+	}
+	if part := (int(c.snd.end()-c.sndNxt) + room) % c.mss; part > 0 {
+		room += c.mss - part
+	}
+	return room
+}
+
+// sendLimit is how many bytes the send buffer holds now. Linux grants two
+// windows of segments of a power of two each, and charges a segment its
+// payload and packetOverhead.
 func (c *Conn) sendLimit() int {
 	if c.cfg.SendBuffer > 0 {
 		return c.cfg.SendBuffer
 	}
-	return min(int(2*c.sndbufSegs)*c.mss, c.cfg.MaxSendBuffer)
+	granted := 1<<bits.Len(uint(c.mss+639)) + 256
+	return min(int(2*c.sndbufSegs)*granted, c.cfg.MaxSendBuffer) * c.mss / (c.mss + packetOverhead)
 }
 
 // CloseWrite queues a FIN behind the data: the half-close.

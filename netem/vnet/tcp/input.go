@@ -144,7 +144,7 @@ func (c *Conn) handshakeDone(s *Segment) {
 		c.sndUna = c.iss + 1
 		c.disarm()
 		if c.synRetrans == 0 {
-			c.sampleHandshake(c.now - c.sinceSYN())
+			c.sampleHandshake(c.synAt)
 		} else if d, ok := c.sinceTS(s.TSEcr); ok && c.tsOK && s.Timestamps {
 			c.sampleHandshake(c.now - d)
 		}
@@ -165,11 +165,6 @@ func (c *Conn) handshakeDone(s *Segment) {
 		c.state = LastAck
 		c.push()
 	}
-}
-
-// sinceSYN is when the first SYN-ACK left.
-func (c *Conn) sinceSYN() time.Duration {
-	return time.Duration(c.undo.stamp) * time.Millisecond
 }
 
 func (c *Conn) sampleHandshake(sentAt time.Duration) {

@@ -254,6 +254,7 @@ func (c *Conn) sendNew(n int, fin bool, mss int) {
 	if n < mss {
 		c.sndSml = end
 	}
+	c.growSendBuffer()
 }
 
 // dataSent keeps the books about idleness.
