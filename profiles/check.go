@@ -19,19 +19,24 @@ func (p *Profile) Check() error {
 	for _, e := range fieldErrors(cfg.Validate()) {
 		errs = append(errs, p.dec.Errorf(pathOf(e.Field), "%v: want %s", e.Value, e.Want))
 	}
-	for dir, c := range map[string]netem.DirectionConfig{"link.up": cfg.Up, "link.down": cfg.Down} {
-		gilbert := c.Loss.P > 0
-		if c.Loss.R+c.Loss.BadLoss+c.Loss.GoodLoss > 0 && !gilbert {
-			errs = append(errs, p.dec.Errorf(dir+".loss", "want p above 0: without it r, bad_loss and good_loss mean nothing"))
-		}
-		if gilbert && c.Loss.BadLoss+c.Loss.GoodLoss == 0 {
-			errs = append(errs, p.dec.Errorf(dir+".loss", "want bad_loss above 0: a Gilbert-Elliott model without it loses nothing"))
-		}
-		if len(c.Table) > 0 && c.Distribution != netem.Table {
-			errs = append(errs, p.dec.Errorf(dir+".table", "want distribution: table beside it"))
-		}
-	}
+	errs = append(errs, p.checkDirection("link.up", cfg.Up)...)
+	errs = append(errs, p.checkDirection("link.down", cfg.Down)...)
 	return errs.Sorted()
+}
+
+// checkDirection finds values that netem accepts and that do nothing.
+func (p *Profile) checkDirection(path string, c netem.DirectionConfig) (errs confyaml.Errors) {
+	gilbert := c.Loss.P > 0
+	if !gilbert && c.Loss.R+c.Loss.BadLoss+c.Loss.GoodLoss > 0 {
+		errs = append(errs, p.dec.Errorf(path+".loss", "want p above 0: without it r, bad_loss and good_loss mean nothing"))
+	}
+	if gilbert && c.Loss.BadLoss+c.Loss.GoodLoss == 0 {
+		errs = append(errs, p.dec.Errorf(path+".loss", "want bad_loss above 0: without it the Gilbert-Elliott model loses nothing"))
+	}
+	if len(c.Table) > 0 && c.Distribution != netem.Table {
+		errs = append(errs, p.dec.Errorf(path+".table", "want distribution: table beside it"))
+	}
+	return errs
 }
 
 func fieldErrors(err error) []*netem.FieldError {

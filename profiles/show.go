@@ -32,7 +32,7 @@ func (p *Profile) Provenance(path string) (Provenance, bool) {
 	switch flag, source, _ := strings.Cut(pos.Comment, " "); {
 	case !ok:
 		return Provenance{}, false
-	case pos.Line == 0:
+	case pos.File == "":
 		return Provenance{Flag: "set"}, true
 	case flag == "V" || flag == "D" || flag == "G":
 		return Provenance{flag, source, pos.File, pos.Line}, true
@@ -115,6 +115,11 @@ func (p *Profile) writeText(w io.Writer) error {
 		}
 	}
 	b.WriteString("\n\nV: read in a published source; D: derived from such; G: general engineering knowledge, unverified; set: by --set\n")
+	for _, s := range sources {
+		if strings.Contains(b.String(), s.short) {
+			fmt.Fprintf(&b, "%s: %s\n", s.short, s.title)
+		}
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }

@@ -3,11 +3,14 @@ package confyaml
 import (
 	"encoding/json"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/thinlink/thinlink/internal/units"
 )
@@ -281,8 +284,10 @@ func TestSet(t *testing.T) {
 	if err := d.Set("radio", "null"); err != nil || c.Radio != nil {
 		t.Errorf("radio %v, %v", c.Radio, err)
 	}
-	if p, ok := d.Pos("link.up.rate"); !ok || p != (Pos{}) {
-		t.Errorf("a value that was set comes from %+v", p)
+	for _, path := range []string{"link.up.rate", "link.up.loss", "link.up.loss.rate", "windows.2.start", "table.0"} {
+		if p, ok := d.Pos(path); !ok || p != (Pos{}) {
+			t.Errorf("%s was set and comes from %+v, %v", path, p, ok)
+		}
 	}
 }
 
@@ -374,6 +379,112 @@ func TestSchema(t *testing.T) {
 	}
 }
 
+// A layer does not inherit what is its own.
+func TestOwn(t *testing.T) {
+	type named struct {
+		Name  string `conf:"name" merge:"own" required:"true"`
+		Title string `conf:"title" merge:"own"`
+		Value int    `conf:"value"`
+	}
+	var n named
+	d := NewDecoder(&n)
+	for _, layer := range []string{"name: a\ntitle: t\nvalue: 1", "name: b"} {
+		doc, err := Parse("f", []byte(layer))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(d.Apply(doc), d.Complete()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n != (named{"b", "", 1}) {
+		t.Errorf("layers came to %+v", n)
+	}
+	doc, err := Parse("g", []byte("value: 2"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(d.Apply(doc), d.Complete()); err == nil || err.Error() != "g:1:1: field name: missing: want text" {
+		t.Error(err)
+	}
+}
+
+func TestEncode(t *testing.T) {
+	c, d := decodeGood(t)
+	c.Labels["b"] = "true"
+	out, err := Encode(c, func(path string) string {
+		p, _ := d.Pos(path)
+		return p.Comment
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `version: 1
+name: x
+mode: half
+link:
+  mtu: 1358 # G guess
+  up:
+    rate: 5kbit # V STB: uplink
+    delay: 800ms
+    loss:
+      rate: 2%
+  down:
+    rate: 26kbit # D both
+    delay: 800ms
+    loss:
+      rate: 2%
+radio:
+  timer: 20s
+windows:
+  - start: 1m
+  - start: 2m
+table:
+  - -1
+  - 0.5
+labels:
+  a: b
+  b: "true"
+`
+	if diff := cmp.Diff(want, string(out)); diff != "" {
+		t.Error(diff)
+	}
+	leaves := Leaves(c)
+	if len(leaves) != 17 || leaves[4] != (Leaf{"link.up.rate", "5kbit"}) || leaves[11] != (Leaf{"windows.0.start", "1m"}) {
+		t.Errorf("%d leaves: %v", len(leaves), leaves)
+	}
+	object := Object(c)
+	if object["version"] != 1 || object["labels"].(map[string]any)["b"] != "true" || object["table"].([]any)[1] != 0.5 {
+		t.Errorf("object %v", object)
+	}
+}
+
+func TestParseFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.yaml")
+	if _, err := ParseFile(path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a missing file is %v", err)
+	}
+	if err := os.WriteFile(path, []byte("extends: y\nlist: [1]\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	doc, err := ParseFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v, pos, ok := doc.Get("extends"); v != "y" || pos != (Pos{path, 1, 10, ""}) || !ok {
+		t.Errorf("extends is %q at %v, %v", v, pos, ok)
+	}
+	if _, _, ok := doc.Get("list"); ok {
+		t.Error("a list is a plain value")
+	}
+	if err := os.WriteFile(path, make([]byte, maxBytes+5), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ParseFile(path); err == nil || err.Error() != path+":1:1: larger than 1 MiB" {
+		t.Errorf("a large file is %v", err)
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(good))
 	for _, s := range []string{"", "a: [\n", "a: &a [*a]", "version: 1\n---\n", "{a: {b: {c: 1}}}", "? - a\n: |\n  x", "link: {<<: {a: 1}}", "a: 'b\n\n c'", "%YAML 1.2\n--- >\n x"} {
@@ -385,6 +496,14 @@ func FuzzDecode(f *testing.F) {
 		if err == nil {
 			if c.Version != 1 || c.Name == "" {
 				t.Fatalf("required fields are missing: %+v", c)
+			}
+			out, err := Encode(c, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var again config
+			if err := Decode("again", out, &again); err != nil || !cmp.Equal(c, again, cmp.AllowUnexported(config{}), cmpopts.EquateEmpty()) {
+				t.Fatalf("%v: %+v is written as\n%s", err, c, out)
 			}
 			return
 		}

@@ -72,7 +72,8 @@ func (d *Decoder) Complete() error {
 }
 
 // Pos tells where the value at a dotted path came from; false if it is a
-// default. A shared field's path is the full one (link.up.rate).
+// default. Of a value from Set it is the zero Pos. A shared field's path is
+// the full one (link.up.rate).
 func (d *Decoder) Pos(path string) (Pos, bool) {
 	p, ok := d.pos[path]
 	return p, ok
@@ -138,7 +139,10 @@ func (d *Decoder) wrong(n *yaml.Node, t reflect.Type, r rule, p place) {
 // value decodes node n into v.
 func (d *Decoder) value(n *yaml.Node, v reflect.Value, r rule, p place) {
 	p = p.commented(n)
-	d.pos[p.stored] = Pos{d.file, n.Line, n.Column, p.comment}
+	d.pos[p.stored] = Pos{}
+	if d.file != "" { // not Set
+		d.pos[p.stored] = Pos{d.file, n.Line, n.Column, p.comment}
+	}
 	t := v.Type()
 	switch {
 	case t.Kind() == reflect.Pointer && n.Tag == "!!null":

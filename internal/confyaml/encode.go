@@ -165,7 +165,7 @@ func scalarNode(v reflect.Value) *yaml.Node {
 	case v.Kind() == reflect.String:
 		n.SetString(v.String())
 	case v.CanFloat():
-		n.Value, n.Tag = strconv.FormatFloat(v.Float(), 'g', -1, v.Type().Bits()), "!!float"
+		n.Value = strconv.FormatFloat(v.Float(), 'g', -1, v.Type().Bits())
 	default:
 		n.Value = fmt.Sprint(v.Interface())
 	}

@@ -9,13 +9,15 @@ import (
 
 // Schema is the JSON Schema (draft 2020-12) of the files that decode into a
 // struct of this type. Bounds of values with units stand in descriptions:
-// JSON Schema cannot compare "800ms" with "1s".
+// JSON Schema cannot compare "800ms" with "1s". Where files may extend others
+// (the struct has a field "extends"), required are the fields that no layer
+// inherits, and those of list elements.
 func Schema(of any) ([]byte, error) {
 	t := reflect.TypeOf(of)
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	s := schemaOf(t, rule{})
+	s := schemaOf(t, rule{}, len(lookup(t, "extends")) > 0)
 	s["$schema"] = "https://json-schema.org/draft/2020-12/schema"
 	s["title"] = strings.ToLower(t.Name())
 	out, err := json.MarshalIndent(s, "", "  ")
@@ -27,37 +29,37 @@ func Schema(of any) ([]byte, error) {
 
 type object = map[string]any
 
-func schemaOf(t reflect.Type, r rule) object {
+func schemaOf(t reflect.Type, r rule, layered bool) object {
 	switch {
 	case t.Kind() == reflect.Pointer:
-		return object{"anyOf": []object{schemaOf(t.Elem(), r), {"type": "null"}}}
+		return object{"anyOf": []object{schemaOf(t.Elem(), r, layered), {"type": "null"}}}
 	case isScalar(t):
 		return scalarSchema(t, r)
 	case t.Kind() == reflect.Slice:
-		return object{"type": "array", "items": schemaOf(t.Elem(), r)}
+		return object{"type": "array", "items": schemaOf(t.Elem(), r, false)}
 	case t.Kind() == reflect.Map:
-		return object{"type": "object", "additionalProperties": schemaOf(t.Elem(), r)}
+		return object{"type": "object", "additionalProperties": schemaOf(t.Elem(), r, layered)}
 	}
-	s := structSchema(t)
+	s := structSchema(t, layered)
 	if f, ok := scalarField(t); ok {
-		return object{"anyOf": []object{schemaOf(f.typ, f.rule), s}}
+		return object{"anyOf": []object{schemaOf(f.typ, f.rule, layered), s}}
 	}
 	return s
 }
 
-func structSchema(t reflect.Type) object {
+func structSchema(t reflect.Type, layered bool) object {
 	properties := object{}
 	var required []string
 	for _, name := range namesOf(t) {
 		path := lookup(t, name)[0]
 		f := path[len(path)-1]
-		s := schemaOf(f.typ, f.rule)
+		s := schemaOf(f.typ, f.rule, layered)
 		s["description"] = f.doc
 		if isScalar(f.typ) {
 			s["description"] = f.doc + "; " + f.rule.want(f.typ)
 		}
 		properties[name] = s
-		if f.required && len(path) == 1 {
+		if f.required && len(path) == 1 && (f.own || !layered) {
 			required = append(required, name)
 		}
 	}
