@@ -48,13 +48,22 @@ func TestTCPEcho(t *testing.T) {
 		wantErrno(t, "deadline", dev.SetDeadline(time.Time{}), net.ErrClosed)
 		plat.Close()
 		time.Sleep(3 * time.Minute) // TIME-WAIT is over
-		if len(n.Device().open)+len(n.Platform().open)+len(n.alarms) != 0 {
-			t.Errorf("left over: %v, %v, %d alarms", n.Device().open, n.Platform().open, len(n.alarms))
-		}
-		if len(n.Device().tcpPorts)+len(n.Platform().tcpPorts) != 0 {
-			t.Errorf("ports in use: %v, %v", n.Device().tcpPorts, n.Platform().tcpPorts)
-		}
+		wantIdle(t, n.Device())
+		wantIdle(t, n.Platform())
 	})
+}
+
+// wantIdle checks that nothing is left of a host's sockets.
+func wantIdle(t *testing.T, h *Host) {
+	t.Helper()
+	h.net.lock()
+	defer h.net.unlock()
+	if left := len(h.open) + len(h.conns) + len(h.tcpPorts) + len(h.listeners) + len(h.udp) + len(h.raw); left != 0 {
+		t.Errorf("left over: %+v, ports %v", h.open, h.tcpPorts)
+	}
+	if len(h.net.alarms) != 0 {
+		t.Errorf("%d alarms are set", len(h.net.alarms))
+	}
 }
 
 func TestHalfClose(t *testing.T) {
@@ -91,9 +100,7 @@ func TestTCPRefused(t *testing.T) {
 		_, err := n.Device().DialContext(t.Context(), "tcp", at(n.Platform(), "81"))
 		wantErrno(t, "dial", err, syscall.ECONNREFUSED)
 		elapsed(t, start, 2*time.Millisecond)
-		if len(n.Device().conns) != 0 {
-			t.Error("the connection is still there")
-		}
+		wantIdle(t, n.Device())
 	})
 }
 
@@ -138,9 +145,7 @@ func TestDialContext(t *testing.T) {
 		}()
 		wantErrno(t, "cancelled", dial(ctx), context.Canceled)
 		elapsed(t, start, 15*time.Second)
-		if len(n.Device().open) != 0 {
-			t.Errorf("left over: %v", n.Device().open)
-		}
+		wantIdle(t, n.Device())
 		// Linux's six retransmissions take 127 s, rounded up by its timer wheel.
 		wantErrno(t, "no answer", dial(t.Context()), syscall.ETIMEDOUT)
 		if d := time.Since(start); d < 142*time.Second || d > 150*time.Second {
@@ -204,9 +209,7 @@ func TestListenerClose(t *testing.T) {
 		wantErrno(t, "not accepted", second(waiting.Read(make([]byte, 1))), syscall.ECONNRESET)
 		wantErrno(t, "accept", second(l.Accept()), net.ErrClosed)
 		wantErrno(t, "closing again", l.Close(), net.ErrClosed)
-		if len(n.Platform().open) != 0 {
-			t.Errorf("left over: %v", n.Platform().open)
-		}
+		wantIdle(t, n.Platform())
 	})
 }
 

@@ -24,7 +24,8 @@
 //
 // With the same seed, and applications that act at the same times, packets
 // have the same times and bytes: ports, sequence numbers and wake-ups follow
-// from the order of calls.
+// from the order of calls. Which of two goroutines that wake at one instant
+// calls first is the scheduler's choice; with GOMAXPROCS=1 it repeats.
 //
 // Limitations. Datagrams are never fragmented: one that exceeds the MTU is
 // refused with EMSGSIZE, and fragments are not reassembled. Networks are
