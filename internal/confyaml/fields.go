@@ -3,6 +3,7 @@ package confyaml
 import (
 	"reflect"
 	"strings"
+	"sync"
 )
 
 // A field is one configurable field of a struct.
@@ -25,11 +26,23 @@ type rule struct {
 	enum                     []string
 }
 
+var fieldCache sync.Map // of []field by reflect.Type
+
 // fieldsOf lists the configurable fields of struct t, those of embedded
 // structs among them.
 func fieldsOf(t reflect.Type) []field {
+	if fields, ok := fieldCache.Load(t); ok {
+		return fields.([]field)
+	}
+	fields := readFields(t)
+	fieldCache.Store(t, fields)
+	return fields
+}
+
+func readFields(t reflect.Type) []field {
 	var fields []field
-	for sf := range structFields(t) {
+	for i := range t.NumField() {
+		sf := t.Field(i)
 		name, tagged := sf.Tag.Lookup("conf")
 		if sf.Anonymous && !tagged && sf.Type.Kind() == reflect.Struct {
 			for _, f := range fieldsOf(sf.Type) {
@@ -56,16 +69,6 @@ func fieldsOf(t reflect.Type) []field {
 		fields = append(fields, f)
 	}
 	return fields
-}
-
-func structFields(t reflect.Type) func(func(reflect.StructField) bool) {
-	return func(yield func(reflect.StructField) bool) {
-		for i := range t.NumField() {
-			if !yield(t.Field(i)) {
-				return
-			}
-		}
-	}
 }
 
 // lookup finds the fields that a name beside struct t's fields means: its

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"regexp"
 	"strings"
 )
 
@@ -74,14 +75,10 @@ func scalarSchema(t reflect.Type, r rule) object {
 	if r.enum != nil {
 		return object{"enum": r.enum}
 	}
-	s := object{}
-	if _, _, pattern := form(t); isText(t) || t == durationType {
-		s["type"] = []string{"string", "number"} // 1358 and 0 are numbers to YAML
-		if pattern != "" {
-			s["pattern"] = pattern
-		}
-		return s
+	if isText(t) || t == durationType {
+		return textSchema(t)
 	}
+	s := object{}
 	switch t.Kind() {
 	case reflect.String:
 		s["type"] = "string"
@@ -104,6 +101,25 @@ func scalarSchema(t reflect.Type, r rule) object {
 		if bound != "" {
 			s[keyword] = json.Number(bound)
 		}
+	}
+	return s
+}
+
+// textSchema is that of a type with a notation of its own. YAML reads what
+// looks like a number as one, so numbers are allowed as the notation allows
+// them: all, or a bare 0.
+func textSchema(t reflect.Type) object {
+	_, _, pattern := form(t)
+	s := object{"type": "string"}
+	if pattern == "" {
+		return s
+	}
+	s["pattern"] = pattern
+	switch bare := regexp.MustCompile(pattern); {
+	case bare.MatchString("5"):
+		s["type"] = []string{"string", "number"}
+	case bare.MatchString("0"):
+		return object{"anyOf": []object{s, {"const": 0}}}
 	}
 	return s
 }
