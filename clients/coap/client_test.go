@@ -89,7 +89,8 @@ func TestTokens(t *testing.T) {
 		cfg := steady
 		cfg.TokenLength, cfg.NStart = 1, 300
 		r := newRaw(t, cfg, nil)
-		used := map[string]bool{}
+		used := map[string]bool{"\x05": true} // by an observation
+		r.conn.observations["\x05"] = &Observation{}
 		for range 200 {
 			m, _ := r.ask(t.Context(), NewRequest(codes.GET, "/"))
 			if len(m.Token) != 1 || used[string(m.Token)] {
@@ -101,7 +102,11 @@ func TestTokens(t *testing.T) {
 		for err == nil { // until no token of 1 byte is left
 			synctest.Wait()
 			if _, err = r.conn.begin(NewRequest(codes.GET, "/"), nil); err == nil {
-				used[string(r.get().Token)] = true
+				token := string(r.get().Token)
+				if used[token] {
+					t.Fatalf("token %x is in use", token)
+				}
+				used[token] = true
 			}
 		}
 		if !errors.Is(err, ErrTokens) || len(used) < 250 {
