@@ -40,12 +40,14 @@ type device struct {
 
 	mu       sync.Mutex
 	link     *link
-	topics   []string // subscribed on every connection
 	rnd      *rand.Rand
 	requests int
 	waiting  map[string]chan answer // by client token
 	commands chan int64             // commands that reached the application
+	jobs     chan *job              // for the agent
 	news     chan struct{}          // the next job changed
+
+	connections int
 }
 
 // link is one connection, or the attempt to get one.
@@ -68,9 +70,9 @@ func newDevice(opt Options, env *clients.Env, cfg *tls.Config, f *flash) *device
 		requests: f.requests,
 		waiting:  make(map[string]chan answer),
 		commands: make(chan int64, 16),
+		jobs:     make(chan *job, 1),
 		news:     make(chan struct{}, 1),
 	}
-	d.topics = d.telemetryTopics()
 	d.ctx, d.off = context.WithCancel(context.Background())
 	d.client = paho.NewClient(d.clientOptions())
 	return d
@@ -100,14 +102,19 @@ func (d *device) clientOptions() *paho.ClientOptions {
 	return o
 }
 
-// telemetryTopics are subscribed one by one while connecting, as the AWS IoT
-// SDK for Python does before the first use of each operation.
-func (d *device) telemetryTopics() []string {
-	if d.opt.Topics == "plain" {
-		return []string{commandTopic}
+// subscriptions are what a device listens to that uses the shadow and jobs by
+// the AWS IoT SDK for Python: the answers to each operation it uses, the
+// shadow's difference and the next job.
+func (d *device) subscriptions() []string {
+	job, update, get := jobs.Topic(pki.DeviceName, ""), shadow.Topic(pki.DeviceName, "update"), shadow.Topic(pki.DeviceName, "get")
+	topics := []string{
+		job + "notify-next", job + "start-next/accepted", job + "start-next/rejected",
+		job + "+/update/accepted", job + "+/update/rejected",
 	}
-	update, get := shadow.Topic(pki.DeviceName, "update"), shadow.Topic(pki.DeviceName, "get")
-	return []string{update + "/accepted", update + "/rejected", update + "/delta", get + "/accepted", get + "/rejected"}
+	if d.opt.Topics == "plain" {
+		return append(topics, commandTopic)
+	}
+	return append(topics, update+"/accepted", update+"/rejected", update+"/delta", get+"/accepted", get+"/rejected")
 }
 
 // The plain topics.
@@ -116,15 +123,17 @@ const (
 	commandTopic = "thinlink/" + pki.DeviceName + "/command"
 )
 
-// connect switches the device on and waits until it is subscribed. Attempts
-// are repeated until the context ends.
-func (d *device) connect(ctx context.Context) error {
+// start switches the device on and waits until it has done what it does after
+// every start. Attempts to connect are repeated until the context ends, which
+// switches the device off again.
+func (d *device) start(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, d.off)
 	defer stop()
+	d.running.Go(d.agent)
 	for pause := time.Second; ; pause = min(2*pause, d.opt.ReconnectMax) {
 		d.record(clients.EventState, "connecting")
 		t := d.client.Connect()
-		<-t.Done() // dial ends with d.ctx, CONNACK with its deadline or kill
+		<-t.Done() // dial and CONNACK end with d.ctx, too
 		if t.Error() == nil {
 			break
 		}
@@ -133,7 +142,36 @@ func (d *device) connect(ctx context.Context) error {
 			return fmt.Errorf("connect: %w: %w", err, t.Error())
 		}
 	}
-	_, err := d.online(ctx)
+	if _, err := d.online(ctx); err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	return d.boot(ctx)
+}
+
+// boot is what the device does after every start: ask for the shadow, for what
+// was desired meanwhile; report what it is; ask for a job that waits.
+func (d *device) boot(ctx context.Context) error {
+	if d.opt.Topics == "shadow" {
+		get := func(token string) []byte { return encode(shadowUpdate{ClientToken: token}, 0) }
+		a, err := d.request(ctx, shadow.Topic(pki.DeviceName, "get"), get)
+		if err != nil {
+			return err
+		}
+		var doc struct {
+			State struct{ Delta json.RawMessage }
+		}
+		if a.accepted && json.Unmarshal(a.payload, &doc) == nil {
+			d.commanded(doc.State.Delta)
+		}
+		about := func(token string) []byte { return shadowReport(&aboutDevice, token, d.opt.Indent) }
+		if err := d.updateShadow(ctx, about); err != nil {
+			return err
+		}
+	}
+	job, err := d.nextJob(ctx)
+	if err == nil && job != nil {
+		d.jobs <- job
+	}
 	return err
 }
 
@@ -188,51 +226,48 @@ func (d *device) setBuffers(c net.Conn) error {
 // connected subscribes on a new connection.
 func (d *device) connected() {
 	d.mu.Lock()
-	l := d.link
+	l, again := d.link, d.connections > 0
+	d.connections++
 	d.mu.Unlock()
-	for i := 0; ; i++ {
-		d.mu.Lock()
-		if i == len(d.topics) {
-			close(l.up)
-			d.mu.Unlock()
-			d.record(clients.EventState, "connected")
-			return
+	if err := d.subscribe(l); err != nil {
+		if !errors.Is(err, errLost) && d.ctx.Err() == nil {
+			d.record(clients.EventWarning, "subscribe: "+err.Error())
 		}
-		topic := d.topics[i]
-		d.mu.Unlock()
-		if d.subscribe(d.ctx, l, topic) != nil {
-			return // the next connection begins anew
-		}
+		return // the next connection begins anew
+	}
+	d.record(clients.EventState, "connected")
+	close(l.up)
+	if again {
+		d.jobChanged() // a notification may have been lost
 	}
 }
 
-// subscribe subscribes to one topic and waits for SUBACK.
-func (d *device) subscribe(ctx context.Context, l *link, topic string) error {
-	t := d.client.Subscribe(topic, byte(d.opt.QoS), nil).(*paho.SubscribeToken)
-	if err := await(ctx, l, t); err != nil {
-		return fmt.Errorf("subscribe %s: %w", topic, err)
+// subscribe subscribes to everything, one by one as the SDK does, or together.
+func (d *device) subscribe(l *link) error {
+	topics := d.subscriptions()
+	if d.opt.SubscribeTogether {
+		filters := make(map[string]byte)
+		for _, topic := range topics {
+			filters[topic] = byte(d.opt.QoS)
+		}
+		return d.granted(l, d.client.SubscribeMultiple(filters, nil))
 	}
-	if t.Result()[topic] > 2 {
-		return fmt.Errorf("subscribe %s: refused", topic)
+	for _, topic := range topics {
+		if err := d.granted(l, d.client.Subscribe(topic, byte(d.opt.QoS), nil)); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// follow adds subscriptions to those of every connection.
-func (d *device) follow(ctx context.Context, topics ...string) error {
-	d.mu.Lock()
-	d.topics = append(d.topics, topics...)
-	d.mu.Unlock()
-	l, err := d.online(ctx)
-	if err != nil {
+// granted waits for SUBACK.
+func (d *device) granted(l *link, t paho.Token) error {
+	if err := await(d.ctx, l, t); err != nil {
 		return err
 	}
-	for _, topic := range topics {
-		if err := d.subscribe(ctx, l, topic); errors.Is(err, errLost) {
-			_, err := d.online(ctx) // the next connection subscribes to all
-			return err
-		} else if err != nil {
-			return err
+	for topic, code := range t.(*paho.SubscribeToken).Result() {
+		if code > 2 {
+			return fmt.Errorf("%s was refused", topic)
 		}
 	}
 	return nil

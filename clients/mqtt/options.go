@@ -19,11 +19,12 @@ type Options struct {
 	Resumption bool        `conf:"resumption" doc:"resume TLS sessions by tickets when connecting again"`
 	PKI        pki.Options `conf:"pki" doc:"keys and certificates"`
 
-	KeepAlive    time.Duration `conf:"keep_alive" doc:"keep-alive interval in whole seconds, 0s is none" min:"0s" max:"65535s"`
-	QoS          int           `conf:"qos" doc:"quality of service of publications and subscriptions" min:"0" max:"2"`
-	CleanSession bool          `conf:"clean_session" doc:"the broker forgets the device when it disconnects"`
-	Topics       string        `conf:"topics" doc:"reports and commands by Device Shadow or on plain topics" enum:"shadow,plain"`
-	Indent       int           `conf:"indent" doc:"spaces by which the device indents a shadow report's JSON, 0 is compact" min:"0" max:"8"`
+	KeepAlive         time.Duration `conf:"keep_alive" doc:"keep-alive interval in whole seconds, 0s is none" min:"0s" max:"65535s"`
+	QoS               int           `conf:"qos" doc:"quality of service of publications and subscriptions" min:"0" max:"2"`
+	CleanSession      bool          `conf:"clean_session" doc:"the broker forgets the device when it disconnects"`
+	Topics            string        `conf:"topics" doc:"reports and commands by Device Shadow or on plain topics" enum:"shadow,plain"`
+	SubscribeTogether bool          `conf:"subscribe_together" doc:"one SUBSCRIBE for all topics instead of one for each"`
+	Indent            int           `conf:"indent" doc:"spaces by which the device indents a shadow report's JSON, 0 is compact" min:"0" max:"8"`
 
 	OTA       string        `conf:"ota" doc:"how the image travels" enum:"https"`
 	OTAResume bool          `conf:"ota_resume" doc:"an interrupted download goes on where it stopped, not from the start"`

@@ -28,30 +28,14 @@ const httpsPort = 443
 type flash struct {
 	store    paho.Store
 	requests int
-	agent    bool   // firmware updates are enabled
 	etag     string // the image that data belongs to
 	data     []byte
 }
 
-// jobTopics are subscribed when firmware updates are enabled: what the jobs
-// sample of the AWS IoT SDK for Python subscribes to.
-var jobTopics = []string{
-	jobs.Topic(pki.DeviceName, "notify-next"),
-	jobs.Topic(pki.DeviceName, "start-next/accepted"),
-	jobs.Topic(pki.DeviceName, "start-next/rejected"),
-	jobs.Topic(pki.DeviceName, "+/update/accepted"),
-	jobs.Topic(pki.DeviceName, "+/update/rejected"),
-}
-
-// startAgent enables firmware updates: from now on, and after every reboot,
-// the device works on its jobs.
-func (d *device) startAgent(ctx context.Context) error {
-	if err := d.follow(ctx, jobTopics...); err != nil {
-		return err
-	}
-	d.flash.agent = true
-	d.running.Go(func() { d.agent() })
-	return nil
+// job is what the device is to do.
+type job struct {
+	JobID       string
+	JobDocument jobDocument
 }
 
 // jobChanged wakes the agent.
@@ -65,63 +49,63 @@ func (d *device) jobChanged() {
 // agent works on jobs as they come until the device is switched off.
 func (d *device) agent() {
 	for {
+		var j *job
+		var err error
 		select {
+		case j = <-d.jobs:
 		case <-d.news:
+			j, err = d.nextJob(d.ctx)
 		case <-d.ctx.Done():
 			return
 		}
-		for {
-			more, err := d.workOnJob(d.ctx)
-			if err != nil && d.ctx.Err() == nil {
-				d.record(clients.EventWarning, "firmware update: "+err.Error())
-			}
-			if err != nil || !more {
-				break
-			}
+		if err == nil && j != nil {
+			err = d.work(d.ctx, j)
+		}
+		if err != nil && d.ctx.Err() == nil {
+			d.record(clients.EventWarning, "firmware update: "+err.Error())
 		}
 	}
 }
 
-// workOnJob does the next job and reports how it ended. It reports false if
-// there was none.
-func (d *device) workOnJob(ctx context.Context) (bool, error) {
+// nextJob asks for the next job, which thereby begins; nil if there is none.
+func (d *device) nextJob(ctx context.Context) (*job, error) {
 	a, err := d.request(ctx, jobs.Topic(pki.DeviceName, "start-next"), func(token string) []byte {
 		return encode(jobUpdate{Details: map[string]string{"step": "download"}, ClientToken: token}, 0)
 	})
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	var next struct {
-		Execution struct {
-			JobID       string
-			JobDocument jobDocument
-		}
-	}
+	var next struct{ Execution job }
 	if err := json.Unmarshal(a.payload, &next); err != nil || !a.accepted {
-		return false, fmt.Errorf("start-next: %s", a.payload)
+		return nil, fmt.Errorf("start-next: %s", a.payload)
 	}
-	job := next.Execution
-	if job.JobID == "" {
-		return false, nil
+	if next.Execution.JobID == "" {
+		return nil, nil
 	}
-	d.record(clients.EventOTAState, "device: downloading "+job.JobDocument.Name+" "+job.JobDocument.Version)
+	return &next.Execution, nil
+}
+
+// work does a job and reports how it ended. When it has ended the platform
+// notifies of the next one.
+func (d *device) work(ctx context.Context, j *job) error {
+	d.record(clients.EventOTAState, "device: downloading "+j.JobDocument.Name+" "+j.JobDocument.Version)
 	u := jobUpdate{Status: jobs.Succeeded, Details: map[string]string{"step": "downloaded"}}
-	if err := d.install(ctx, job.JobDocument); err != nil {
+	if err := d.install(ctx, j.JobDocument); err != nil {
 		if ctx.Err() != nil {
-			return false, err // the job stays in progress
+			return err // the job stays in progress
 		}
 		u = jobUpdate{Status: jobs.Failed, Details: map[string]string{"step": "download", "reason": err.Error()}}
 	}
-	d.record(clients.EventOTAState, "device: "+u.Details["step"])
-	a, err = d.request(ctx, jobs.Topic(pki.DeviceName, job.JobID+"/update"), func(token string) []byte {
+	d.record(clients.EventOTAState, "device: "+string(u.Status))
+	a, err := d.request(ctx, jobs.Topic(pki.DeviceName, j.JobID+"/update"), func(token string) []byte {
 		u.ClientToken = token
 		return encode(u, 0)
 	})
 	// A request repeated on a new connection may have been obeyed before.
 	if err == nil && !a.accepted && !ended(a.payload, u.Status) {
-		err = fmt.Errorf("job %s: %s", job.JobID, a.payload)
+		err = fmt.Errorf("job %s: %s", j.JobID, a.payload)
 	}
-	return true, err
+	return err
 }
 
 type jobUpdate struct {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/thinlink/thinlink/clients"
+	"github.com/thinlink/thinlink/clients/pki"
 )
 
 // A report in the shadow has the layout of the object it stands for:
@@ -45,6 +46,7 @@ type observed struct {
 
 type object struct {
 	Objects map[string]instances `json:"objects,omitempty"`
+	Device  *about               `json:"device,omitempty"`
 	// Command is the last command obeyed; the platform sets it as desired.
 	Command *int64 `json:"command,omitempty"`
 }
@@ -56,20 +58,38 @@ type instances struct {
 // objectID is the number of the observed object, the same as over LwM2M.
 const objectID = "33650"
 
-type shadowUpdate struct {
-	State struct {
-		Desired  *object `json:"desired,omitempty"`
-		Reported *object `json:"reported,omitempty"`
-	} `json:"state"`
-	ClientToken string `json:"clientToken,omitempty"`
+// about is what the device reports of itself after every start, the same as
+// LwM2M's object 3.
+type about struct {
+	Manufacturer string `json:"manufacturer"`
+	Model        string `json:"model_number"`
+	Serial       string `json:"serial_number"`
+	Firmware     string `json:"firmware_version"`
+	Hardware     string `json:"hardware_version"`
 }
 
-// shadowReport is the payload of a report.
-func shadowReport(r clients.Reading, token string, indent int) []byte {
-	var u shadowUpdate
-	u.State.Reported = &object{Objects: map[string]instances{objectID: {map[string]observed{"0": observed(r)}}}}
-	u.ClientToken = token
-	return encode(u, indent)
+var aboutDevice = object{Device: &about{
+	Manufacturer: "thinlink", Model: "reference device", Serial: pki.DeviceName, Firmware: "1.0.0", Hardware: "1.0",
+}}
+
+type shadowUpdate struct {
+	State       *shadowState `json:"state,omitempty"`
+	ClientToken string       `json:"clientToken,omitempty"`
+}
+
+type shadowState struct {
+	Desired  *object `json:"desired,omitempty"`
+	Reported *object `json:"reported,omitempty"`
+}
+
+// readingObject is a reading in its place in the shadow.
+func readingObject(r clients.Reading) *object {
+	return &object{Objects: map[string]instances{objectID: {map[string]observed{"0": observed(r)}}}}
+}
+
+// shadowReport is an update of the reported state.
+func shadowReport(o *object, token string, indent int) []byte {
+	return encode(shadowUpdate{&shadowState{Reported: o}, token}, indent)
 }
 
 // plainReport is the payload of a report on a plain topic.

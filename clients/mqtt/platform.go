@@ -109,9 +109,8 @@ func (p *platform) command(value int64) error {
 	if p.opt.Topics == "plain" {
 		return p.broker.Publish(broker.Message{Topic: commandTopic, Payload: plainCommand(value), QoS: byte(p.opt.QoS)})
 	}
-	var u shadowUpdate
-	u.State.Desired = &object{Command: &value}
-	p.shadow.Do(pki.DeviceName, "update", encode(u, 0), byte(p.opt.QoS))
+	desired := encode(shadowUpdate{State: &shadowState{Desired: &object{Command: &value}}}, 0)
+	p.shadow.Do(pki.DeviceName, "update", desired, byte(p.opt.QoS))
 	return nil
 }
 

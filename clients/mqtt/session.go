@@ -42,10 +42,10 @@ func start(opt Options, env *clients.Env) (*session, error) {
 	return &session{opt: opt, env: env, deviceTLS: deviceTLS, platform: p, device: d}, nil
 }
 
-// Connect connects over TLS, subscribes, asks for the shadow as it is and
-// reports the first reading.
+// Connect connects over TLS, subscribes, does what the device does after every
+// start (device.boot) and reports the first reading.
 func (s *session) Connect(ctx context.Context, first clients.Reading) error {
-	if err := s.device.connect(ctx); err != nil {
+	if err := s.device.start(ctx); err != nil {
 		return fmt.Errorf("mqtt: %w", err)
 	}
 	return s.Report(ctx, first)
@@ -69,7 +69,7 @@ func (s *session) report(ctx context.Context, r clients.Reading) error {
 		_, err := exchange(ctx, d, s.platform.await(r), d.publish(ctx, reportTopic, plainReport(r)))
 		return err
 	}
-	return d.updateShadow(ctx, func(token string) []byte { return shadowReport(r, token, s.opt.Indent) })
+	return d.updateShadow(ctx, func(token string) []byte { return shadowReport(readingObject(r), token, s.opt.Indent) })
 }
 
 // updateShadow publishes a shadow update that must be accepted.
@@ -115,15 +115,12 @@ func (s *session) command(ctx context.Context, value int64) error {
 		return nil
 	}
 	return d.updateShadow(ctx, func(token string) []byte {
-		u := shadowUpdate{ClientToken: token}
-		u.State.Reported = &object{Command: &value}
-		return encode(u, s.opt.Indent)
+		return shadowReport(&object{Command: &value}, token, s.opt.Indent)
 	})
 }
 
 // Update offers the image as a job. It returns when the device has reported to
-// the platform how it ended. The first update begins by subscribing to the
-// jobs topics, as the SDK's separate jobs client does.
+// the platform how it ended.
 func (s *session) Update(ctx context.Context, img clients.Image) error {
 	if err := s.update(ctx, img); err != nil {
 		return fmt.Errorf("mqtt: update: %w", err)
@@ -132,11 +129,6 @@ func (s *session) Update(ctx context.Context, img clients.Image) error {
 }
 
 func (s *session) update(ctx context.Context, img clients.Image) error {
-	if d := s.current(); !d.flash.agent {
-		if err := d.startAgent(ctx); err != nil {
-			return err
-		}
-	}
 	s.updates++
 	path := fmt.Sprintf("/firmware/%s-%s.bin", img.Name, img.Version)
 	ended, err := s.platform.offer(fmt.Sprintf("update-%06d", s.updates), jobDocument{
@@ -168,14 +160,8 @@ func (s *session) Reboot(ctx context.Context) error {
 	s.mu.Lock()
 	s.device = d
 	s.mu.Unlock()
-	if err := d.connect(ctx); err != nil {
+	if err := d.start(ctx); err != nil {
 		return fmt.Errorf("mqtt: reboot: %w", err)
-	}
-	if d.flash.agent {
-		if err := d.startAgent(ctx); err != nil {
-			return fmt.Errorf("mqtt: reboot: %w", err)
-		}
-		d.jobChanged() // there may be a job in progress
 	}
 	return nil
 }

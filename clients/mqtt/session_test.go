@@ -125,6 +125,7 @@ var variants = map[string]func(*Options){
 	"plain qos1": func(o *Options) { o.Topics, o.QoS, o.CleanSession = "plain", 1, false },
 	"tls 1.3":    func(o *Options) { o.TLS = "1.3" },
 	"resumption": func(o *Options) { o.Resumption = true },
+	"together":   func(o *Options) { o.SubscribeTogether = true },
 	"no pings":   func(o *Options) { o.KeepAlive = 0 },
 }
 
@@ -147,7 +148,7 @@ func TestSteps(t *testing.T) {
 				w.wantCount(clients.EventCommand, "43", 1)
 				reports := 4
 				if w.opt.Topics == "shadow" {
-					reports += 2 // obeyed commands are reported
+					reports += 3 // what the device is, and two obeyed commands
 				}
 				w.wantCount(clients.EventReport, "", reports)
 				img := image(100_000)
