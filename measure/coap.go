@@ -86,6 +86,13 @@ func coapCode(code uint8) bool {
 	return false
 }
 
+// coapACK and RST behind it answer a message: their copies answer its copies
+// and are no retransmissions of their own (RFC 7252 section 4.2), as tshark's
+// coap.retransmitted has it.
+const coapACK = 2
+
+func (m *coapMessage) retransmits() bool { return m.typ < coapACK }
+
 func (m *coapMessage) request() bool { return m.code >= 1 && m.code <= 7 }
 
 // coapID names a message within a flow.

@@ -60,17 +60,17 @@ func TestCoAPRetransmissions(t *testing.T) {
 	p.at(2).udp(up, coapPost(1, "x")) // needed
 	p.at(4).udp(down, coapChanged(1))
 	p.at(6).udp(up, coapPost(1, "x")) // needless
-	p.at(7).udp(down, coapChanged(1)) // its answer, needless too
+	p.at(7).udp(down, coapChanged(1)) // its answer is no retransmission
 	p.at(8).udp(down, coapPost(1, "x"))
 	p.at(9).udp(up, coapPost(2, "x"))
 	p.at(0.002+247).udp(up, coapPost(1, "x")) // EXCHANGE_LIFETIME is over
 	trace := p.done()
 	r := sum(t, trace)
-	if want := (Retransmissions{CoAP: 3, CoAPSpurious: 2}); r.Retransmissions != want {
+	if want := (Retransmissions{CoAP: 2, CoAPSpurious: 1}); r.Retransmissions != want {
 		t.Errorf("%+v, want %+v", r.Retransmissions, want)
 	}
 	trace.FatesKnown = false
-	if r = Judge(trace); r.Retransmissions.CoAP != 3 || r.Retransmissions.CoAPSpurious != 0 {
+	if r = Judge(trace); r.Retransmissions.CoAP != 2 || r.Retransmissions.CoAPSpurious != 0 {
 		t.Errorf("foreign: %+v", r.Retransmissions)
 	}
 }

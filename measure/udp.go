@@ -79,11 +79,13 @@ func (d *dissection) message(f *udpFlow, p *Packet, b []byte, in bool) (header i
 	if !ok {
 		return 0
 	}
-	repeat, arrives := f.coap.repeat(p, &m)
-	if in && repeat {
-		d.coap++
-		if arrives && d.trace.FatesKnown {
-			d.coapSpurious++
+	if m.retransmits() {
+		repeat, arrives := f.coap.repeat(p, &m)
+		if in && repeat {
+			d.coap++
+			if arrives && d.trace.FatesKnown {
+				d.coapSpurious++
+			}
 		}
 	}
 	d.count(&d.layers.Protocol, m.header, in)
