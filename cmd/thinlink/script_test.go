@@ -1,0 +1,58 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// worker is the virtual-time worker that the scripts run with.
+var worker string
+
+// TestMain builds the worker as make does, and lets scripts call thinlink.
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "thinlink-test")
+	if err != nil {
+		panic(err)
+	}
+	worker = filepath.Join(dir, "thinlink-sim")
+	if os.Getenv("THINLINK_TEST_BUILT") == "" { // not in the commands testscript starts
+		build := exec.Command("go", "build", "-tags", "faketime", "-o", worker, "../thinlink-sim")
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := build.CombinedOutput(); err != nil {
+			panic(string(out))
+		}
+	}
+	testscript.Main(cleanup{m, dir}, map[string]func(){
+		"thinlink": func() {
+			os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+		},
+	})
+}
+
+// cleanup removes the worker when the tests are over.
+type cleanup struct {
+	*testing.M
+	dir string
+}
+
+func (c cleanup) Run() int {
+	defer os.RemoveAll(c.dir)
+	return c.M.Run()
+}
+
+// TestScripts runs one script per user story.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("THINLINK_SIM", worker)
+			env.Setenv("THINLINK_TEST_BUILT", "1")
+			return nil
+		},
+	})
+}

@@ -1,0 +1,169 @@
+package lab
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/thinlink/thinlink/internal/confyaml"
+	"github.com/thinlink/thinlink/profiles"
+)
+
+// Matrix is what a user asks for: the product of its lists.
+type Matrix struct {
+	Scenarios []string // built-in names, suites, or files
+	Profiles  []string // built-in names or files
+	Stacks    []string // built-in names or files; none: the scenario's own
+	Engines   []string
+	Seeds     []uint64
+	Sets      []Setting // overrides of profile, scenario or stack values
+	Out       string    // directory for captures; "" writes none
+	Version   string    // of thinlink, for the captures' comments
+}
+
+// Setting is one override by path.
+type Setting struct{ Path, Value string }
+
+// ParseSetting reads "path=value".
+func ParseSetting(s string) (Setting, error) {
+	path, value, ok := strings.Cut(s, "=")
+	if !ok || path == "" {
+		return Setting{}, fmt.Errorf("--set %q: want path=value, for example link.loss=2%%", s)
+	}
+	return Setting{Path: strings.TrimSpace(path), Value: strings.TrimSpace(value)}, nil
+}
+
+// Expand checks everything that is asked for and returns the runs, profile by
+// profile. It makes no certificates and touches no file but those named.
+func Expand(m Matrix) ([]*Run, error) {
+	links, err := loadAll(m.Profiles, profiles.Load)
+	if err != nil {
+		return nil, err
+	}
+	cells, err := m.cells()
+	if err != nil {
+		return nil, err
+	}
+	if err := m.apply(links, cells); err != nil {
+		return nil, err
+	}
+	var runs []*Run
+	for _, link := range links {
+		for _, c := range cells {
+			for _, engine := range m.Engines {
+				for _, seed := range m.Seeds {
+					runs = append(runs, &Run{
+						Profile: link.Name, Scenario: *c.scenario, Stack: *c.stack,
+						Engine: engine, Seed: seed, Link: link.Netem(), Power: link.Power, Version: m.Version, Out: m.Out,
+					})
+				}
+			}
+		}
+	}
+	return runs, nil
+}
+
+// A cell is a scenario with one of its stacks.
+type cell struct {
+	scenario *Scenario
+	stack    *Stack
+}
+
+func (m Matrix) cells() ([]cell, error) {
+	var cells []cell
+	for _, name := range m.Scenarios {
+		entries, suite := Suites[name]
+		if !suite {
+			entries = []SuiteEntry{{Scenario: name}}
+		}
+		for _, e := range entries {
+			sc, err := LoadScenario(e.Scenario)
+			if err != nil {
+				return nil, err
+			}
+			names := m.Stacks
+			if len(names) == 0 {
+				names = e.Stacks
+			}
+			if len(names) == 0 {
+				names = sc.Stacks
+			}
+			for _, s := range names {
+				stack, err := LoadStack(s)
+				if err != nil {
+					return nil, err
+				}
+				if err := stack.plays(sc.Kind); err != nil {
+					return nil, fmt.Errorf("scenario %s, stack %s: %w", sc.Name, stack.Name, err)
+				}
+				cells = append(cells, cell{sc, stack})
+			}
+		}
+	}
+	return cells, nil
+}
+
+// apply carries out the overrides: link, radio, power and mtu belong to the
+// profile, stack.* to the stack, everything else to the scenario.
+func (m Matrix) apply(links []*profiles.Profile, cells []cell) error {
+	for _, set := range m.Sets {
+		head, rest, _ := strings.Cut(set.Path, ".")
+		var err error
+		switch head {
+		case "link", "radio", "power", "mtu":
+			err = each(links, func(p *profiles.Profile) error { return p.Set(set.Path, set.Value) })
+		case "stack":
+			err = each(cells, func(c cell) error { return c.stack.Set(rest, set.Value) })
+		default:
+			err = setScenarios(cells, set)
+		}
+		if err != nil {
+			return fmt.Errorf("--set %s=%s: %w", set.Path, set.Value, err)
+		}
+	}
+	for _, link := range links {
+		if err := link.Check(); err != nil {
+			return err
+		}
+	}
+	return each(cells, func(c cell) error { return c.scenario.check() })
+}
+
+// setScenarios sets a value on every scenario whose kind uses it.
+func setScenarios(cells []cell, set Setting) error {
+	used := false
+	for _, c := range cells {
+		if err := confyaml.Set(c.scenario, set.Path, set.Value); err != nil {
+			return err
+		}
+		used = used || c.scenario.uses(set.Path)
+	}
+	if !used {
+		return fmt.Errorf("%s belongs to scenario %v", set.Path, kindFields[set.Path])
+	}
+	return nil
+}
+
+func loadAll[T any](names []string, load func(string) (T, error)) ([]T, error) {
+	var all []T
+	for i, name := range names {
+		if slices.Contains(names[:i], name) {
+			return nil, fmt.Errorf("%s is named twice", name)
+		}
+		v, err := load(name)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, v)
+	}
+	return all, nil
+}
+
+func each[T any](list []T, f func(T) error) error {
+	for _, v := range list {
+		if err := f(v); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,43 @@
+package lab
+
+import (
+	"fmt"
+
+	"github.com/thinlink/thinlink/clients/pki"
+	"github.com/thinlink/thinlink/measure"
+	"github.com/thinlink/thinlink/netem"
+	"github.com/thinlink/thinlink/profiles"
+)
+
+// Run is one run, resolved: profile, scenario and stack with every override
+// applied, and a seed. It marshals to JSON, so that a worker can execute it.
+type Run struct {
+	Profile  string
+	Scenario Scenario
+	Stack    Stack
+	Engine   string
+	Seed     uint64
+	Link     netem.Config
+	Power    profiles.Power
+	PKI      *pki.Material `json:",omitempty"`
+	// Version of thinlink, for the files' comments.
+	Version string `json:",omitempty"`
+	// Out is the directory for capture, key log and events; "" writes none.
+	Out string
+}
+
+// Base is the name of the run's files, without extension.
+func (r *Run) Base() string {
+	return fmt.Sprintf("%s-%s-%s-%s-s%d", r.Profile, r.Scenario.Name, r.Stack.Name, r.Engine, r.Seed)
+}
+
+func (r *Run) newResult() *measure.Result {
+	return &measure.Result{
+		Profile:  r.Profile,
+		Scenario: r.Scenario.Name,
+		Stack:    r.Stack.Name,
+		Engine:   r.Engine,
+		Seed:     r.Seed,
+		Warnings: []string{},
+	}
+}

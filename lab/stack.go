@@ -1,0 +1,236 @@
+package lab
+
+import (
+	"embed"
+	"errors"
+	"fmt"
+	"runtime"
+	"sort"
+	"sync"
+	"time"
+
+	"github.com/thinlink/thinlink/clients"
+	"github.com/thinlink/thinlink/clients/mqtt"
+	"github.com/thinlink/thinlink/clients/pki"
+	"github.com/thinlink/thinlink/internal/confyaml"
+	"github.com/thinlink/thinlink/internal/units"
+	"github.com/thinlink/thinlink/netem/vnet/tcp"
+)
+
+//go:embed stacks/*.yaml
+var stackFiles embed.FS
+
+// Stack is one stack's YAML: the protocol, its options, and the TCP below it.
+type Stack struct {
+	Version     int    `conf:"version" doc:"schema version" min:"1" max:"1" required:"true"`
+	Name        string `conf:"name" doc:"name in results" required:"true" pattern:"[a-z0-9][a-z0-9.-]*"`
+	Title       string `conf:"title" doc:"one line for people"`
+	Description string `conf:"description" doc:"what the stack is, and where its values come from"`
+	Extends     string `conf:"extends" doc:"a built-in stack whose values hold where this file gives none"`
+	Protocol    string `conf:"protocol" doc:"what is spoken" enum:"mqtt,lwm2m,tcp,udp,icmp" required:"true"`
+	IP          string `conf:"ip" doc:"version of the Internet Protocol" enum:"4,6"`
+
+	TCP struct {
+		Device   TCPHost `conf:"device" doc:"the device's TCP"`
+		Platform TCPHost `conf:"platform" doc:"the platform's TCP"`
+	} `conf:"tcp" doc:"TCP of both hosts on engine sim"`
+	MQTT mqtt.Options `conf:"mqtt" doc:"options of protocol mqtt"`
+
+	docs []*confyaml.Document // layers, the oldest ancestor first
+	sets []Setting
+}
+
+// TCPHost is one host's TCP: a personality and what differs from it.
+type TCPHost struct {
+	Personality string `conf:"personality" doc:"whose TCP it is" enum:"linux,lwip"`
+	GRO         bool   `conf:"gro" doc:"acknowledge segments that arrive at one instant together, as generic receive offload does"`
+	tcp.Config
+}
+
+// personalities are the TCPs a host may have.
+var personalities = map[string]func() tcp.Config{"linux": tcp.Linux, "lwip": tcp.LwIP}
+
+func (h TCPHost) config() tcp.Config { return h.Config }
+
+// StackNames lists the built-in stacks.
+func StackNames() []string {
+	names := embeddedNames(stackFiles, "stacks")
+	sort.Strings(names)
+	return names
+}
+
+// LoadStack reads a built-in stack by name or a file by path.
+func LoadStack(nameOrPath string) (*Stack, error) {
+	s := new(Stack)
+	for seen := map[string]bool{}; nameOrPath != ""; {
+		if seen[nameOrPath] {
+			return nil, fmt.Errorf("stack %s extends itself", nameOrPath)
+		}
+		seen[nameOrPath] = true
+		doc, err := document(stackFiles, "stacks", "stack", nameOrPath, StackNames())
+		if err != nil {
+			return nil, err
+		}
+		s.docs = append([]*confyaml.Document{doc}, s.docs...)
+		nameOrPath, _, _ = doc.Get("extends")
+	}
+	return s, s.decode()
+}
+
+// Set overrides one value by its dotted path.
+func (s *Stack) Set(path, value string) error {
+	s.sets = append(s.sets, Setting{path, value})
+	return s.decode()
+}
+
+// decode applies the layers twice: the first time to learn the personalities,
+// whose values lie below all layers.
+func (s *Stack) decode() error {
+	base := *s
+	for range 2 {
+		fresh := Stack{docs: s.docs, sets: s.sets, IP: "4", MQTT: mqtt.DefaultOptions()}
+		fresh.TCP.Device.rebase(base.TCP.Device.Personality)
+		fresh.TCP.Platform.rebase(base.TCP.Platform.Personality)
+		dec := confyaml.NewDecoder(&fresh)
+		for _, doc := range s.docs {
+			if err := dec.Apply(doc); err != nil {
+				return err
+			}
+		}
+		if err := dec.Complete(); err != nil {
+			return err
+		}
+		for _, set := range s.sets {
+			if err := dec.Set(set.Path, set.Value); err != nil {
+				return err
+			}
+		}
+		base = fresh
+	}
+	*s = base
+	return nil
+}
+
+func (h *TCPHost) rebase(personality string) {
+	if personality == "" {
+		personality = "linux"
+	}
+	h.Personality, h.Config = personality, personalities[personality]()
+}
+
+// plays reports why the stack cannot perform a kind of scenario.
+func (s *Stack) plays(kind Kind) error {
+	can := map[Kind][]string{KindPing: {"udp", "icmp"}, KindBulk: {"tcp", "udp"}}[kind]
+	if can == nil {
+		can = []string{"mqtt", "lwm2m"}
+	}
+	for _, p := range can {
+		if s.Protocol == p {
+			return nil
+		}
+	}
+	return fmt.Errorf("protocol %s: want a stack of protocol %s", s.Protocol, can)
+}
+
+// new makes the protocol stack.
+func (s *Stack) new() (clients.Stack, error) {
+	switch s.Protocol {
+	case "mqtt":
+		return mqtt.New(s.MQTT)
+	}
+	return nil, fmt.Errorf("protocol %s has no sessions", s.Protocol)
+}
+
+// pki says which certificates the stack wants; false is none.
+func (s *Stack) pki() (pki.Options, bool) {
+	switch s.Protocol {
+	case "mqtt":
+		return s.MQTT.PKI, true
+	}
+	return pki.Options{}, false
+}
+
+// StackTitle is the one line that describes a built-in stack.
+func StackTitle(name string) (string, error) {
+	s, err := LoadStack(name)
+	if err != nil {
+		return "", err
+	}
+	return s.Title, nil
+}
+
+// StackFile is the YAML of a built-in stack.
+func StackFile(name string) ([]byte, error) {
+	return file(stackFiles, "stacks", "stack", name, StackNames())
+}
+
+// Certify makes the certificates of the runs, fresh in every call; runs whose
+// stacks want the same kind share them.
+func Certify(runs []*Run) error {
+	type pending struct {
+		material *pki.Material
+		err      error
+	}
+	kinds := map[pki.Options]*pending{}
+	var wg sync.WaitGroup
+	limit := make(chan struct{}, runtime.NumCPU())
+	for _, run := range runs {
+		opt, wanted := run.Stack.pki()
+		if !wanted || kinds[opt] != nil {
+			continue
+		}
+		p := new(pending)
+		kinds[opt] = p
+		wg.Go(func() {
+			limit <- struct{}{}
+			defer func() { <-limit }()
+			p.material, p.err = pki.New(opt)
+		})
+	}
+	wg.Wait()
+	var errs []error
+	for _, run := range runs {
+		if opt, wanted := run.Stack.pki(); wanted {
+			run.PKI = kinds[opt].material
+			errs = append(errs, kinds[opt].err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// pace is the time between two datagrams of a bulk transfer over UDP.
+func (r *Run) pace(down bool) time.Duration {
+	rate := r.Scenario.Rate
+	if rate == 0 {
+		rate = r.linkRate(down) + r.linkRate(down)/5
+	}
+	if rate == 0 { // an unshaped link: 100 Mbit/s
+		rate = 100e6
+	}
+	const headers = 28 // IPv4 and UDP
+	bits := 8 * float64(r.Scenario.Payload+headers)
+	return time.Duration(bits / float64(rate) * float64(time.Second))
+}
+
+// linkRate is the link's rate in one direction, 0 if it has none.
+func (r *Run) linkRate(down bool) units.BitRate {
+	dir, radio := r.Link.Up, r.Link.Radio
+	if down {
+		dir = r.Link.Down
+	}
+	if dir.Rate > 0 || radio == nil {
+		return dir.Rate
+	}
+	grants := radio.Up
+	if down {
+		grants = radio.Down
+	}
+	if grants == nil {
+		return 0
+	}
+	return grants.Rate()
+}
+
+// quiet is the silence that ends the reception of datagrams: longer than any
+// queue takes to drain.
+func (s *Scenario) quiet() time.Duration { return 10 * time.Minute }
