@@ -2,6 +2,7 @@ package profiles
 
 import (
 	"errors"
+	"fmt"
 	"reflect"
 	"strconv"
 	"strings"
@@ -17,7 +18,11 @@ func (p *Profile) Check() error {
 	var errs confyaml.Errors
 	cfg := p.Netem()
 	for _, e := range fieldErrors(cfg.Validate()) {
-		errs = append(errs, p.dec.Errorf(pathOf(e.Field), "%v: want %s", e.Value, e.Want))
+		value := fmt.Sprint(e.Value)
+		if v := reflect.ValueOf(e.Value); v.Kind() == reflect.Pointer && v.IsNil() {
+			value = "missing"
+		}
+		errs = append(errs, p.dec.Errorf(pathOf(e.Field), "%s: want %s", value, e.Want))
 	}
 	errs = append(errs, p.checkDirection("link.up", cfg.Up)...)
 	errs = append(errs, p.checkDirection("link.down", cfg.Down)...)

@@ -208,6 +208,8 @@ func TestMistakes(t *testing.T) {
 		{"a: [\n", "f.yaml:1:1: not YAML: did not find expected node content"},
 		{head + "lnk: {}\n", `f.yaml:3:1: unknown field "lnk"; did you mean "link"?`},
 		{"", "f.yaml:1:1: empty: want a mapping of fields"},
+		{"\x8f\x01\xfe", "f.yaml:1:1: not a text file: want YAML in UTF-8"},
+		{"a: &a [x,x]\nb: [*a,*a]\n", `f.yaml:2:5: alias "*a": aliases are not supported`},
 		{head + "extends: nope\n", `f.yaml:3:10: field extends: "nope": want a file that ends in .yaml, or one of ` + strings.Join(Names(), ", ")},
 		{head + "extends: nboit\n", `f.yaml:3:10: field extends: "nboit": want a file that ends in .yaml, or one of ` + strings.Join(Names(), ", ") + `; did you mean "nbiot"?`},
 		{head + "extends: [nbiot]\n", `f.yaml:3:10: field extends: a list: want text`},
@@ -217,7 +219,7 @@ func TestMistakes(t *testing.T) {
 		{head + "link: {up: {loss: {p: 1%}}}\n", "f.yaml:3:19: field link.up.loss: want bad_loss above 0: without it the Gilbert-Elliott model loses nothing"},
 		{head + "link: {up: {loss: {bad_loss: 1%}}}\n", "f.yaml:3:19: field link.up.loss: want p above 0: without it r, bad_loss and good_loss mean nothing"},
 		{head + "link: {outages: [{start: 1s, duration: 10s, every: 5s}]}\n", "f.yaml:3:52: field link.outages.0.every: 5s: want 0s (once) or more than the duration"},
-		{head + "radio: {psm: {t3324: 10s}}\n", "f.yaml:3:8: field radio.rrc: <nil>: want to be set with Idle or PSM"},
+		{head + "radio: {psm: {t3324: 10s}}\n", "f.yaml:3:8: field radio.rrc: missing: want to be set with Idle or PSM"},
 		{head + "extends: nbiot\nradio: {rrc: {setup: {sigma: 9}}}\n", `f.yaml:4:30: field radio.rrc.setup.sigma: "9": want a number from 0 to 3`},
 		{head + "radio: {up: {data: 1ms}}\n", "f.yaml:3:13: field radio.up.tbs: missing: want a whole number from 1 to 1048576"},
 	} {
