@@ -1,10 +1,7 @@
 package confyaml
 
 import (
-	"encoding/json"
 	"errors"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -259,122 +256,11 @@ func stairs(n int) string {
 	return b.String()
 }
 
-func TestSet(t *testing.T) {
-	c, d := decodeGood(t)
-	for _, s := range [][2]string{
-		{"link.rate", "1.2Mbit"}, {"link.up.rate", "7kbit"}, {"link.loss", "5%"}, {"link.down.loss.p", "1%"},
-		{"link.mtu", "1280"}, {"windows.1.start", "3m"}, {"windows.2", "{start: 4m}"}, {"table", "[1, 2]"}, {"table.0", "3"},
-		{"labels.c", "d: e"}, {"mode", "full"}, {"radio.timer", "5s"}, {"name", "007"},
-	} {
-		if err := d.Set(s[0], s[1]); err != nil {
-			t.Error(err)
-		}
-	}
-	want := &config{common: common{1}, Name: "007", Mode: "full"}
-	want.Link.MTU = 1280
-	want.Link.Up = direction{7000, 800 * time.Millisecond, loss{Rate: 0.05}}
-	want.Link.Down = direction{1_200_000, 800 * time.Millisecond, loss{Rate: 0.05, P: 0.01}}
-	want.Radio = &radio{Timer: 5 * time.Second}
-	want.Windows = []window{{time.Minute}, {3 * time.Minute}, {4 * time.Minute}}
-	want.Table = []float64{3, 2}
-	want.Labels = map[string]string{"a": "b", "c": "d: e"}
-	if diff := cmp.Diff(want, c, cmp.AllowUnexported(config{})); diff != "" {
-		t.Error(diff)
-	}
-	if err := d.Set("radio", "null"); err != nil || c.Radio != nil {
-		t.Errorf("radio %v, %v", c.Radio, err)
-	}
-	for _, path := range []string{"link.up.rate", "link.up.loss", "link.up.loss.rate", "windows.2.start", "table.0"} {
-		if p, ok := d.Pos(path); !ok || p != (Pos{}) {
-			t.Errorf("%s was set and comes from %+v, %v", path, p, ok)
-		}
-	}
-}
-
-func TestSetErrors(t *testing.T) {
-	for _, c := range []struct{ path, value, want string }{
-		{"link.rate", "-1kbit", `field link.rate: "-1kbit": want a bit rate above 0 (for example 26kbit)`},
-		{"link.rte", "1kbit", `unknown field "link.rte"; did you mean "rate"?`},
-		{"lnik.rate", "1kbit", `unknown field "lnik"; did you mean "link"?`},
-		{"link.rate.x", "1", `field link.rate: has no fields: want a bit rate above 0 (for example 26kbit)`},
-		{"link", "fast", `field link: "fast": want a mapping with fields mtu, up, down, rate, delay, loss`},
-		{"", "1", `unknown field "": want one of version, name, mode, link, radio, windows, table, labels`},
-		{"windows.3", "{start: 1s}", `field windows.3: no such element: want an index from 0 to 2`},
-		{"windows.-1", "{start: 1s}", `field windows.-1: no such element: want an index from 0 to 2`},
-		{"table", "[1", `field table: "[1": want a list, each a number from -10 to 10`},
-		{"table", "[1]\nname: y", "field table: \"[1]\\nname: y\": want a list, each a number from -10 to 10"},
-		{"radio.timer", "soon", `field radio.timer: "soon": want a duration (for example 800ms or 1h30m)`},
-		{"link.mtu", "", `field link.mtu: "": want a whole number from 576 to 65535`},
-	} {
-		got, d := decodeGood(t)
-		err := d.Set(c.path, c.value)
-		if err == nil || err.Error() != c.want {
-			t.Errorf("%s=%s:\n got %v\nwant %s", c.path, c.value, err, c.want)
-		}
-		if want, _ := decodeGood(t); !cmp.Equal(want, got, cmp.AllowUnexported(config{})) {
-			t.Errorf("%s=%s: changed the config", c.path, c.value)
-		}
-	}
-}
-
-func TestErrorf(t *testing.T) {
-	_, d := decodeGood(t)
-	if err := d.Errorf("link.up.delay", "too long for %s", "x"); err.Error() != "good.yaml:7:10: field link.up.delay: too long for x" {
-		t.Error(err)
-	}
-	if err := d.Errorf("radio.rai", "no"); err.Error() != "good.yaml:10:3: field radio.rai: no" {
-		t.Error(err)
-	}
-	if err := d.Set("radio.timer", "1s"); err != nil {
-		t.Fatal(err)
-	}
-	if err := d.Errorf("radio.timer", "no"); err.Error() != "field radio.timer: no" {
-		t.Error(err)
-	}
-}
-
 func TestNearest(t *testing.T) {
 	names := []string{"nbiot", "ntn-geo", "ltem", "gprs", "egprs"}
 	for written, want := range map[string]string{"nbiott": "nbiot", "nboit": "nbiot", "LTEM": "ltem", "grps": "gprs", "x": "", "": "", "umts-advanced": "", "ntngeo": "ntn-geo", strings.Repeat("a", 1000): ""} {
 		if got := Nearest(written, names); got != want {
 			t.Errorf("%.20q is near %q, want %q", written, got, want)
-		}
-	}
-}
-
-func TestSchema(t *testing.T) {
-	out, err := Schema(config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var s struct {
-		Schema               string `json:"$schema"`
-		AdditionalProperties *bool
-		Required             []string
-		Properties           map[string]struct {
-			Type        any
-			Enum        []string
-			Minimum     int
-			Description string
-			Properties  map[string]json.RawMessage
-		}
-	}
-	if err := json.Unmarshal(out, &s); err != nil {
-		t.Fatal(err)
-	}
-	if s.Schema != "https://json-schema.org/draft/2020-12/schema" || s.AdditionalProperties == nil || *s.AdditionalProperties {
-		t.Errorf("%.200s", out)
-	}
-	if diff := cmp.Diff([]string{"version", "name"}, s.Required); diff != "" {
-		t.Error(diff)
-	}
-	if p := s.Properties["mode"]; !cmp.Equal(p.Enum, []string{"half", "full"}) || p.Description != "duplex; one of half, full" {
-		t.Errorf("mode is %+v", p)
-	}
-	link := s.Properties["link"].Properties
-	for _, name := range []string{"mtu", "up", "down", "rate", "delay", "loss"} {
-		if link[name] == nil {
-			t.Errorf("link has no %s", name)
 		}
 	}
 }
@@ -409,82 +295,6 @@ func TestOwn(t *testing.T) {
 	}
 }
 
-func TestEncode(t *testing.T) {
-	c, d := decodeGood(t)
-	c.Labels["b"] = "true"
-	out, err := Encode(c, func(path string) string {
-		p, _ := d.Pos(path)
-		return p.Comment
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := `version: 1
-name: x
-mode: half
-link:
-  mtu: 1358 # G guess
-  up:
-    rate: 5kbit # V STB: uplink
-    delay: 800ms
-    loss:
-      rate: 2%
-  down:
-    rate: 26kbit # D both
-    delay: 800ms
-    loss:
-      rate: 2%
-radio:
-  timer: 20s
-windows:
-  - start: 1m
-  - start: 2m
-table:
-  - -1
-  - 0.5
-labels:
-  a: b
-  b: "true"
-`
-	if diff := cmp.Diff(want, string(out)); diff != "" {
-		t.Error(diff)
-	}
-	leaves := Leaves(c)
-	if len(leaves) != 17 || leaves[4] != (Leaf{"link.up.rate", "5kbit"}) || leaves[11] != (Leaf{"windows.0.start", "1m"}) {
-		t.Errorf("%d leaves: %v", len(leaves), leaves)
-	}
-	object := Object(c)
-	if object["version"] != 1 || object["labels"].(map[string]any)["b"] != "true" || object["table"].([]any)[1] != 0.5 {
-		t.Errorf("object %v", object)
-	}
-}
-
-func TestParseFile(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "x.yaml")
-	if _, err := ParseFile(path); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("a missing file is %v", err)
-	}
-	if err := os.WriteFile(path, []byte("extends: y\nlist: [1]\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	doc, err := ParseFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if v, pos, ok := doc.Get("extends"); v != "y" || pos != (Pos{path, 1, 10, ""}) || !ok {
-		t.Errorf("extends is %q at %v, %v", v, pos, ok)
-	}
-	if _, _, ok := doc.Get("list"); ok {
-		t.Error("a list is a plain value")
-	}
-	if err := os.WriteFile(path, make([]byte, maxBytes+5), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := ParseFile(path); err == nil || err.Error() != path+":1:1: larger than 1 MiB" {
-		t.Errorf("a large file is %v", err)
-	}
-}
-
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(good))
 	for _, s := range []string{"", "a: [\n", "a: &a [*a]", "version: 1\n---\n", "{a: {b: {c: 1}}}", "? - a\n: |\n  x", "link: {<<: {a: 1}}", "a: 'b\n\n c'", "%YAML 1.2\n--- >\n x"} {
@@ -516,18 +326,6 @@ func FuzzDecode(f *testing.F) {
 			if e.Line < 1 || e.Column < 1 || e.Line > lines+1 || strings.ContainsAny(e.Error(), "\n\r") {
 				t.Fatalf("error %q at %d:%d of %d lines", e, e.Line, e.Column, lines)
 			}
-		}
-	})
-}
-
-func FuzzSet(f *testing.F) {
-	for _, s := range [][2]string{{"link.rate", "26kbit"}, {"windows.0.start", "1s"}, {"labels.x", "y"}, {"radio", "{timer: 1s}"}, {"table", "[1, 2]"}, {"..", ""}} {
-		f.Add(s[0], s[1])
-	}
-	f.Fuzz(func(t *testing.T, path, value string) {
-		var c config
-		if err := Set(&c, path, value); err != nil && strings.ContainsAny(err.Error(), "\n\r") {
-			t.Fatalf("a message of two lines: %q", err)
 		}
 	})
 }
