@@ -64,7 +64,7 @@ func (l *Link) nextAir(a *air) int64 {
 // NB-IoT takes 64 phases.
 func (l *Link) earliest(a *air) int64 {
 	if !a.active {
-		return l.nextAir(a)
+		return min(l.nextAir(a), l.awakened())
 	}
 	t, ahead := a.phaseAt, false // ahead: this cycle's data still are
 	for i := a.i; ; {
@@ -85,7 +85,22 @@ func (l *Link) earliest(a *air) int64 {
 			first = min(first, max(t, d.readyAt)+d.shortest(ahead && a.dir == d))
 		}
 	}
-	return first
+	return min(first, l.awakened())
+}
+
+// awakened bounds the time from below at which downlink that waits for the
+// device to listen is served early, because the device wakes up to send.
+func (l *Link) awakened() int64 {
+	t := int64(never)
+	if l.radio == nil || l.radio.cdrx == nil || l.dirs[Down].readyAt <= l.now || !l.dirs[Down].hasWork() {
+		return t
+	}
+	for _, a := range l.airs {
+		if a.active {
+			t = min(t, a.phaseAt)
+		}
+	}
+	return t
 }
 
 // shortest bounds the time from below that the direction's next packet takes
@@ -139,11 +154,11 @@ func (l *Link) begin(a *air, d *direction) {
 	}
 	if d.grant != nil {
 		if first {
-			d.grant.segment(d.size())
+			d.grant.segment(d.bits(d.head))
 		}
-		a.n = d.grant.cycle(&a.phases)
+		a.n = d.grant.cycle(&a.phases, d.waitingBits())
 	} else {
-		a.phases[0] = phase{d.bits.duration(d.size()), transferState(d.dir), true}
+		a.phases[0] = phase{d.clock.duration(d.bits(d.head)), transferState(d.dir), true}
 		a.n = 1
 	}
 	a.phases[0].duration += turn
@@ -170,6 +185,10 @@ func (l *Link) endPhase(a *air) {
 	d := a.dir
 	if a.phases[a.i].data && (d.grant == nil || d.grant.received()) {
 		l.served(d)
+		for d.grant != nil && d.queue.len() > 0 && d.grant.carried(d.bits(d.queue.front())) {
+			d.take()
+			l.served(d)
+		}
 	}
 	a.i++
 	if a.i < a.n {

@@ -22,8 +22,8 @@ type direction struct {
 	readyAt     int64 // when the radio serves this direction at the earliest
 	serving     bool
 	head        packet // in service, if serving
-	bits        bitClock
-	grant       *grant // nil: bits gives the timing
+	clock       bitClock
+	grant       *grant // nil: clock gives the timing
 	loss        *loss
 	delay       *delay
 	flight      flight
@@ -38,7 +38,7 @@ func newDirection(cfg Config, dir Direction, seed uint64) *direction {
 	c := cfg.direction(dir)
 	d := &direction{
 		dir: dir, limit: c.Queue, place: c.LossPlace, overhead: int(c.Overhead),
-		bits:      bitClock{rate: int64(c.Rate)},
+		clock:     bitClock{rate: int64(c.Rate)},
 		loss:      newLoss(c.Loss, generator(seed, dir, stageLoss)),
 		delay:     newDelay(c, generator(seed, dir, stageDelay)),
 		duplicate: float64(c.Duplicate), duplicateRNG: generator(seed, dir, stageDuplicate),
@@ -80,9 +80,11 @@ func (d *direction) abort() packet {
 	return p
 }
 
-// size is what the rate and the grants count of the packet in service, in
-// bits.
-func (d *direction) size() int64 { return 8 * int64(len(d.head.ip)+d.overhead) }
+// bits is what the rate and the grants count of a packet.
+func (d *direction) bits(p packet) int { return 8 * (len(p.ip) + d.overhead) }
+
+// waitingBits is the same of all that wait.
+func (d *direction) waitingBits() int { return 8 * (d.queuedBytes + d.queue.len()*d.overhead) }
 
 func (d *direction) duplicated() bool {
 	return d.duplicate > 0 && d.duplicateRNG.Float64() < d.duplicate
@@ -111,11 +113,11 @@ type bitClock struct {
 	remainder int64 // in 1/rate ns
 }
 
-func (b *bitClock) duration(bits int64) int64 {
+func (b *bitClock) duration(bits int) int64 {
 	if b.rate == 0 {
 		return 0
 	}
-	n := bits*int64(time.Second) + b.remainder
+	n := int64(bits)*int64(time.Second) + b.remainder
 	b.remainder = n % b.rate
 	return n / b.rate
 }

@@ -9,6 +9,9 @@ type fifo struct {
 
 func (f *fifo) len() int { return f.n }
 
+// front is the first packet of a queue that is not empty.
+func (f *fifo) front() packet { return f.ring[f.head] }
+
 func (f *fifo) push(p packet) {
 	if f.n == len(f.ring) {
 		f.grow()

@@ -90,9 +90,9 @@ func ping(t *testing.T, cfg netem.Config, rounds, n int) (first, others times) {
 			}
 			ip := make([]byte, 48)
 			ip[0] = 1
-			sent, got = p.now, 0
+			sent, got = p.now, -1
 			p.link.Send(sent, netem.Up, ip)
-			for got == 0 && p.now.Sub(sent) < patience {
+			for got < 0 && p.now.Sub(sent) < patience {
 				next, ok := p.link.Next()
 				if !ok || next.After(sent.Add(patience)) {
 					break
@@ -100,7 +100,7 @@ func ping(t *testing.T, cfg netem.Config, rounds, n int) (first, others times) {
 				p.until(next)
 			}
 			ip[0] = 0
-			if got == 0 {
+			if got < 0 {
 				to.lost++
 			} else {
 				to.sorted = append(to.sorted, got.Seconds())
@@ -195,6 +195,12 @@ func TestProfilesFit(t *testing.T) {
 		row(m.profile, "echoes lost (SIM)", "%", 100*m.loss, 100*loss, 0.2)
 	}
 	for _, m := range []struct {
+		profile string
+		time    float64 // s
+	}{{"nbiot-ce0-singletone", 23.7}, {"nbiot-ce0-rai", 3.2}} { // p50 23.4-24.1; 2.4-4
+		row(m.profile, "not idle for a ping, p50 (SIM)", "s", m.time, awake(t, load(t, m.profile)), 0.25)
+	}
+	for _, m := range []struct {
 		profile  string
 		up, down float64 // kbit/s
 	}{
@@ -216,4 +222,82 @@ func load(t *testing.T, name string) netem.Config {
 		t.Fatal(err)
 	}
 	return p.Netem()
+}
+
+// awake is the median time that a device spends out of idle for one ping.
+func awake(t *testing.T, cfg netem.Config) float64 {
+	t.Helper()
+	var tap idleTap
+	link, err := netem.NewLink(cfg, 1, start, &tap)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &probe{link: link, now: start}
+	p.answer = func(dir netem.Direction, ip []byte) {
+		if dir == netem.Up {
+			link.Send(p.now, netem.Down, ip)
+		}
+	}
+	for range 1000 {
+		link.Send(p.now, netem.Up, make([]byte, 48))
+		p.until(p.now.Add(2 * time.Minute))
+	}
+	slices.Sort(tap.times)
+	return tap.times[len(tap.times)/2]
+}
+
+// An idleTap notes the times between two stays in idle, in seconds.
+type idleTap struct {
+	left  time.Time
+	idle  bool
+	times []float64
+}
+
+func (*idleTap) Sent(time.Time, uint64, netem.Direction, []byte) {}
+func (*idleTap) Delivered(time.Time, uint64)                     {}
+func (*idleTap) Dropped(time.Time, uint64, netem.Drop)           {}
+
+func (i *idleTap) Radio(now time.Time, s netem.RadioState) {
+	idle := s == netem.RadioIdle
+	if i.idle && !idle {
+		i.left = now
+	}
+	if !i.idle && idle && !i.left.IsZero() {
+		i.times = append(i.times, now.Sub(i.left).Seconds())
+	}
+	i.idle = idle
+}
+
+// TestPropagation: nothing is faster than light over a satellite, TR 38.821
+// table 7.1-1 (round trips of 541.46 and 25.77 ms).
+func TestPropagation(t *testing.T) {
+	for name, roundTrip := range map[string]time.Duration{"ntn-geo": 541460 * time.Microsecond, "ntn-leo600": 25770 * time.Microsecond} {
+		cfg := load(t, name)
+		cfg.Outages = nil
+		first, others := ping(t, cfg, 500, 4)
+		if least := min(first.q(0), others.q(0)); least < roundTrip.Seconds() {
+			t.Errorf("%s: a round trip of %.3f s, less than %v", name, least, roundTrip)
+		}
+	}
+}
+
+// TestEveryProfileCarries: each built-in profile takes traffic both ways, and
+// its rates are those it states.
+func TestEveryProfileCarries(t *testing.T) {
+	for _, name := range profiles.Names() {
+		cfg := load(t, name)
+		first, others := ping(t, cfg, 20, 5)
+		if len(first.sorted) == 0 || len(others.sorted) == 0 {
+			t.Errorf("%s: no ping came back", name)
+		}
+		if cfg.Outages = nil; cfg.Rate(netem.Up) == 0 || cfg.Rate(netem.Up) > 1e6 {
+			continue // too fast to flood
+		}
+		for _, dir := range []netem.Direction{netem.Up, netem.Down} {
+			want := float64(cfg.Rate(dir))
+			if got := bulk(t, cfg, dir, false); math.Abs(got/want-1) > 0.08 {
+				t.Errorf("%s: bulk %v %.0f bit/s, stated %.0f", name, dir, got, want)
+			}
+		}
+	}
 }

@@ -16,6 +16,8 @@ type grant struct {
 
 	full    int // full blocks of the packet in service that are outstanding
 	partial int // bits of the last block, 0 if it is full or has arrived
+	spare   int // bits of the last block that carry the packets behind it
+	ahead   int // bits of the next packet that have arrived so
 	// in the present cycle
 	sendFull    int
 	sendPartial bool
@@ -32,19 +34,33 @@ func newGrant(cfg GrantConfig, seed uint64, dir Direction) *grant {
 }
 
 // segment cuts a packet into transport blocks.
-func (g *grant) segment(bits int64) {
-	g.full = int(bits / int64(g.cfg.TBS))
-	g.partial = int(bits % int64(g.cfg.TBS))
+func (g *grant) segment(bits int) {
+	bits -= g.ahead
+	g.ahead = 0
+	g.full, g.partial = bits/g.cfg.TBS, bits%g.cfg.TBS
 }
 
-// cycle plans the next cycle and returns the number of its phases.
-func (g *grant) cycle(phases *[4]phase) int {
+// carried says whether a packet of so many bits has arrived in the last block
+// of the one before.
+func (g *grant) carried(bits int) bool {
+	if g.ahead < bits {
+		return false
+	}
+	g.ahead -= bits
+	return true
+}
+
+// cycle plans the next cycle and returns the number of its phases. The last
+// block is filled from what waits behind the packet, as RLC concatenates (TS
+// 36.322 section 4.2.1): behind are its bits.
+func (g *grant) cycle(phases *[4]phase, behind int) int {
 	blocks := g.cfg.Processes
 	g.sendFull = min(blocks, g.full)
 	g.sendPartial = g.partial > 0 && g.sendFull < blocks
 	data := int64(g.sendFull) * g.cfg.dataTime(g.cfg.TBS)
 	if g.sendPartial {
-		data += g.cfg.dataTime(g.partial)
+		g.spare = min(g.cfg.TBS-g.partial, behind)
+		data += g.cfg.dataTime(g.partial + g.spare)
 	}
 	lead := int64(g.cfg.Control + g.cfg.Gap)
 	if g.uplink {
@@ -102,7 +118,7 @@ func (g *grant) received() bool {
 		}
 	}
 	if g.sendPartial && !g.failed() {
-		g.partial = 0
+		g.partial, g.ahead = 0, g.spare
 	}
 	return g.full == 0 && g.partial == 0
 }
@@ -116,7 +132,7 @@ func (c GrantConfig) dataTime(bits int) int64 {
 	t := int64(c.Data)
 	if unit := int64(c.Unit); unit > 0 && bits < c.TBS {
 		share := (t*int64(bits) + int64(c.TBS) - 1) / int64(c.TBS)
-		t = (share + unit - 1) / unit * unit
+		t = min(t, (share+unit-1)/unit*unit)
 	}
 	return t * int64(max(1, c.Repetitions))
 }

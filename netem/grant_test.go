@@ -87,6 +87,17 @@ func TestShortBlock(t *testing.T) {
 	r.want(30*ms, "0 connected", "0 rx", "21 got 1")
 }
 
+// TestConcatenation: small packets share a block, and a packet starts in what
+// the last block of the one before leaves.
+func TestConcatenation(t *testing.T) {
+	r := newRig(t, granted(nb1Up, nb1Down))
+	r.send(0, Up, 50)
+	r.send(time.Nanosecond, Up, 50, 50, 200)
+	r.want(100*ms, "0 connected", "0 rx", "9 tx", "11 rx", "11 got 1", // alone when its grant was planned
+		"23 tx", "27 rx", "27 got 2", "27 got 3", // 14 + 1 + 8 + 4: two packets and 200 b
+		"39 tx", "43 rx", "55 tx", "57 rx", "57 got 4", "60 connected") // a full block and 400 b
+}
+
 // TestGrantsAlternate: an uplink acknowledgement gets the next grant, not the
 // one after the downlink packet.
 func TestGrantsAlternate(t *testing.T) {

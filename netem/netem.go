@@ -21,9 +21,8 @@
 // # Limitations
 //
 // The device has its cell for itself: no other users, no random access
-// collisions, no mobility. Each packet has transport blocks of its own (RLC
-// would put the end of one and the start of the next into one block).
-// Signalling takes time but no bytes. A device without coverage counts as
+// collisions, no mobility. A grant cycle with several HARQ processes serves the
+// blocks of one packet. Signalling takes time but no bytes. A device without coverage counts as
 // idle, although a real modem searches for a cell.
 package netem
 

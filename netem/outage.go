@@ -71,6 +71,9 @@ func (l *Link) goDown(until int64) {
 		if d.serving {
 			l.drop(d, d.abort(), DropOutage)
 		}
+		if d.grant != nil {
+			d.grant.ahead = 0
+		}
 		if o.lose {
 			l.flush(d)
 		}
