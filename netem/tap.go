@@ -9,7 +9,7 @@ type Drop string
 const (
 	DropQueue   Drop = "queue"   // drop-tail: the queue was full
 	DropLoss    Drop = "loss"    // the loss model's decision
-	DropOutage  Drop = "outage"  // the link was down
+	DropOutage  Drop = "outage"  // the link was down, or the device in power saving mode
 	DropCorrupt Drop = "corrupt" // damaged on the way; the receiver's checksum rejects it
 	DropMTU     Drop = "mtu"     // larger than the link's MTU
 )
