@@ -3,8 +3,8 @@ package lab
 import (
 	"embed"
 	"fmt"
+	"maps"
 	"slices"
-	"sort"
 	"strings"
 	"time"
 
@@ -14,6 +14,8 @@ import (
 
 //go:embed scenarios/*.yaml
 var scenarioFiles embed.FS
+
+var scenarios = confyaml.Library{FS: scenarioFiles, Dir: "scenarios", Noun: "scenario"}
 
 // Kind says which steps a scenario performs.
 type Kind string
@@ -103,17 +105,14 @@ type SuiteEntry struct {
 
 // ScenarioNames lists the built-in scenarios and suites.
 func ScenarioNames() []string {
-	names := embeddedNames(scenarioFiles, "scenarios")
-	for s := range Suites {
-		names = append(names, s)
-	}
-	sort.Strings(names)
-	return names
+	return slices.Sorted(slices.Values(append(scenarios.Names(), suiteNames()...)))
 }
+
+func suiteNames() []string { return slices.Collect(maps.Keys(Suites)) }
 
 // LoadScenario reads a built-in scenario by name or a file by path.
 func LoadScenario(nameOrPath string) (*Scenario, error) {
-	doc, err := document(scenarioFiles, "scenarios", "scenario", nameOrPath, ScenarioNames())
+	doc, err := scenarios.Open(nameOrPath, suiteNames()...)
 	if err != nil {
 		return nil, err
 	}
@@ -156,5 +155,5 @@ func ScenarioFile(name string) ([]byte, error) {
 	if _, ok := Suites[name]; ok {
 		return nil, fmt.Errorf("%s is a suite of several scenarios; show them one by one", name)
 	}
-	return file(scenarioFiles, "scenarios", "scenario", name, ScenarioNames())
+	return scenarios.File(name, suiteNames()...)
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"sort"
 	"sync"
 	"time"
 
@@ -20,13 +19,15 @@ import (
 //go:embed stacks/*.yaml
 var stackFiles embed.FS
 
+var stacks = confyaml.Library{FS: stackFiles, Dir: "stacks", Noun: "stack"}
+
 // Stack is one stack's YAML: the protocol, its options, and the TCP below it.
 type Stack struct {
-	Version     int    `conf:"version" doc:"schema version" min:"1" max:"1" required:"true"`
-	Name        string `conf:"name" doc:"name in results" required:"true" pattern:"[a-z0-9][a-z0-9.-]*"`
-	Title       string `conf:"title" doc:"one line for people"`
-	Description string `conf:"description" doc:"what the stack is, and where its values come from"`
-	Extends     string `conf:"extends" doc:"a built-in stack whose values hold where this file gives none"`
+	Version     int    `conf:"version" doc:"schema version" min:"1" max:"1" required:"true" merge:"own"`
+	Name        string `conf:"name" doc:"name in results" required:"true" pattern:"[a-z0-9][a-z0-9.-]*" merge:"own"`
+	Title       string `conf:"title" doc:"one line for people" merge:"own"`
+	Description string `conf:"description" doc:"what the stack is, and where its values come from" merge:"own"`
+	Extends     string `conf:"extends" doc:"a built-in stack whose values hold where this file gives none" merge:"own"`
 	Protocol    string `conf:"protocol" doc:"what is spoken" enum:"mqtt,lwm2m,tcp,udp,icmp" required:"true"`
 	IP          string `conf:"ip" doc:"version of the Internet Protocol" enum:"4,6"`
 
@@ -53,11 +54,7 @@ var personalities = map[string]func() tcp.Config{"linux": tcp.Linux, "lwip": tcp
 func (h TCPHost) config() tcp.Config { return h.Config }
 
 // StackNames lists the built-in stacks.
-func StackNames() []string {
-	names := embeddedNames(stackFiles, "stacks")
-	sort.Strings(names)
-	return names
-}
+func StackNames() []string { return stacks.Names() }
 
 // LoadStack reads a built-in stack by name or a file by path.
 func LoadStack(nameOrPath string) (*Stack, error) {
@@ -67,7 +64,7 @@ func LoadStack(nameOrPath string) (*Stack, error) {
 			return nil, fmt.Errorf("stack %s extends itself", nameOrPath)
 		}
 		seen[nameOrPath] = true
-		doc, err := document(stackFiles, "stacks", "stack", nameOrPath, StackNames())
+		doc, err := stacks.Open(nameOrPath)
 		if err != nil {
 			return nil, err
 		}
@@ -161,7 +158,7 @@ func StackTitle(name string) (string, error) {
 
 // StackFile is the YAML of a built-in stack.
 func StackFile(name string) ([]byte, error) {
-	return file(stackFiles, "stacks", "stack", name, StackNames())
+	return stacks.File(name)
 }
 
 // Certify makes the certificates of the runs, fresh in every call; runs whose

@@ -13,24 +13,15 @@ import (
 //go:embed *.yaml
 var embedded embed.FS
 
+var library = confyaml.Library{FS: embedded, Dir: ".", Noun: "profile"}
+
 // Names lists the built-in profiles in alphabetical order.
-func Names() []string {
-	entries, err := embedded.ReadDir(".")
-	if err != nil {
-		panic(err) // embedded at build time
-	}
-	var names []string
-	for _, e := range entries {
-		names = append(names, strings.TrimSuffix(e.Name(), ".yaml"))
-	}
-	slices.Sort(names)
-	return names
-}
+func Names() []string { return library.Names() }
 
 // Load reads a built-in profile by name, or a file by its path: what has a
 // slash or ends in .yaml or .yml. Mistakes in files are confyaml.Errors.
 func Load(nameOrPath string) (*Profile, error) {
-	doc, err := open(nameOrPath)
+	doc, err := library.Open(nameOrPath)
 	if err != nil {
 		return nil, err
 	}
@@ -45,28 +36,6 @@ func Parse(file string, data []byte) (*Profile, error) {
 		return nil, err
 	}
 	return build(doc, file)
-}
-
-func open(nameOrPath string) (*confyaml.Document, error) {
-	if confyaml.IsPath(nameOrPath) {
-		doc, err := confyaml.ParseFile(nameOrPath)
-		if err != nil {
-			return nil, fmt.Errorf("profile: %w", err)
-		}
-		return doc, nil
-	}
-	if names := Names(); !slices.Contains(names, nameOrPath) {
-		hint := ""
-		if near := confyaml.Nearest(nameOrPath, names); near != "" {
-			hint = fmt.Sprintf("; did you mean %q?", near)
-		}
-		return nil, fmt.Errorf("unknown profile %q%s (known: %s; or a file that ends in .yaml)", nameOrPath, hint, strings.Join(names, ", "))
-	}
-	data, err := embedded.ReadFile(nameOrPath + ".yaml")
-	if err != nil {
-		return nil, fmt.Errorf("profile %s: %w", nameOrPath, err)
-	}
-	return confyaml.Parse(nameOrPath+".yaml", data)
 }
 
 // build decodes a document on top of those it extends and checks the whole.
@@ -116,7 +85,7 @@ func ancestry(doc *confyaml.Document, origin string) ([]*confyaml.Document, erro
 			return nil, fail("", "a file that ends in .yaml, or one of "+strings.Join(names, ", "), confyaml.Nearest(name, names))
 		}
 		var err error
-		if doc, err = open(name); err != nil {
+		if doc, err = library.Open(name); err != nil {
 			return nil, fmt.Errorf("%s:%d:%d: extends: %w", pos.File, pos.Line, pos.Column, err)
 		}
 		docs, origins, origin = append([]*confyaml.Document{doc}, docs...), append(origins, name), name
