@@ -97,7 +97,9 @@ func (d *device) clientOptions() *paho.ClientOptions {
 	o.SetDefaultPublishHandler(func(_ paho.Client, m paho.Message) { d.received(m.Topic(), m.Payload()) })
 	o.SetOnConnectHandler(func(paho.Client) { d.connected() })
 	o.SetConnectionLostHandler(func(_ paho.Client, err error) {
-		d.record(clients.EventState, "disconnected: "+err.Error())
+		if d.ctx.Err() == nil {
+			d.record(clients.EventState, "disconnected: "+err.Error())
+		}
 	})
 	return o
 }

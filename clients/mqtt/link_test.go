@@ -79,3 +79,21 @@ func TestSameSeedSameTrace(t *testing.T) {
 		t.Error("another seed gives the same trace")
 	}
 }
+
+// BenchmarkUpdate1MiB is connecting and a firmware update of 1 MiB over a link
+// that takes no time. RSA keys are made before.
+func BenchmarkUpdate1MiB(b *testing.B) {
+	img := image(1 << 20)
+	rsaMaterial()
+	b.SetBytes(1 << 20)
+	for b.Loop() {
+		s, _, end := newSession(b, netem.Config{MTU: 1500}, 1, DefaultOptions())
+		if err := s.Connect(b.Context(), reading); err != nil {
+			b.Fatal(err)
+		}
+		if err := s.Update(b.Context(), img); err != nil {
+			b.Fatal(err)
+		}
+		end()
+	}
+}

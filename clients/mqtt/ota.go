@@ -32,6 +32,14 @@ type flash struct {
 	data     []byte
 }
 
+func newFlash() *flash { return &flash{store: keptStore{paho.NewOrderedMemoryStore()}} }
+
+// keptStore stays open: a client that is switched off closes its store late,
+// when the next one may be using it.
+type keptStore struct{ *paho.OrderedMemoryStore }
+
+func (keptStore) Close() {}
+
 // job is what the device is to do.
 type job struct {
 	JobID       string

@@ -43,41 +43,50 @@ var rsaMaterial = sync.OnceValue(func() *pki.Material {
 	return m
 })
 
-// overLink runs a session over a modelled link.
+// newSession starts a session over a modelled link; end closes all of it.
+func newSession(tb testing.TB, link netem.Config, seed uint64, opt Options) (s clients.Session, packets *tap, end func()) {
+	tb.Helper()
+	stack, err := New(opt)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	packets = new(tap)
+	n, err := vnet.New(vnet.Config{
+		Device:   vnet.HostConfig{Addr: netip.MustParseAddr("10.0.0.2"), GRO: true},
+		Platform: vnet.HostConfig{Addr: netip.MustParseAddr("10.0.0.1"), GRO: true},
+		Link:     link, Seed: seed, Tap: packets,
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	s, err = stack.Start(tb.Context(), &clients.Env{
+		Device: n.Device(), Platform: n.Platform(), PKI: rsaMaterial(), Seed: seed,
+		KeyLog: io.Discard, Record: func(clients.Event) {}, Now: time.Now,
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return s, packets, func() {
+		if err := s.Close(); err != nil {
+			tb.Errorf("close: %v", err)
+		}
+		n.Close()
+	}
+}
+
+// overLink runs a session over a modelled link in virtual time.
 func overLink(t *testing.T, link netem.Config, seed uint64, edit func(*Options), test func(ctx context.Context, s clients.Session, tap *tap)) {
 	t.Helper()
 	opt := DefaultOptions()
 	if edit != nil {
 		edit(&opt)
 	}
-	m := rsaMaterial()
+	rsaMaterial() // outside the bubble, once for all
 	synctest.Test(t, func(t *testing.T) {
-		stack, err := New(opt)
-		if err != nil {
-			t.Fatal(err)
-		}
-		tap := new(tap)
-		n, err := vnet.New(vnet.Config{
-			Device:   vnet.HostConfig{Addr: netip.MustParseAddr("10.0.0.2"), GRO: true},
-			Platform: vnet.HostConfig{Addr: netip.MustParseAddr("10.0.0.1"), GRO: true},
-			Link:     link, Seed: seed, Tap: tap,
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		s, err := stack.Start(t.Context(), &clients.Env{
-			Device: n.Device(), Platform: n.Platform(), PKI: m, Seed: seed,
-			KeyLog: io.Discard, Record: func(clients.Event) {}, Now: time.Now,
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		test(t.Context(), s, tap)
-		if err := s.Close(); err != nil {
-			t.Errorf("close: %v", err)
-		}
+		s, packets, end := newSession(t, link, seed, opt)
+		test(t.Context(), s, packets)
+		end()
 		time.Sleep(time.Hour) // paho may sleep before it connects again
-		n.Close()
 	})
 }
 

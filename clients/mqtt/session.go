@@ -9,8 +9,6 @@ import (
 	"math"
 	"sync"
 
-	paho "github.com/eclipse/paho.mqtt.golang"
-
 	"github.com/thinlink/thinlink/clients"
 	"github.com/thinlink/thinlink/clients/mqtt/jobs"
 	"github.com/thinlink/thinlink/clients/mqtt/shadow"
@@ -38,14 +36,14 @@ func start(opt Options, env *clients.Env) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := newDevice(opt, env, deviceTLS, &flash{store: paho.NewOrderedMemoryStore()})
+	d := newDevice(opt, env, deviceTLS, newFlash())
 	return &session{opt: opt, env: env, deviceTLS: deviceTLS, platform: p, device: d}, nil
 }
 
 // Connect connects over TLS, subscribes, does what the device does after every
 // start (device.boot) and reports the first reading.
 func (s *session) Connect(ctx context.Context, first clients.Reading) error {
-	if err := s.device.start(ctx); err != nil {
+	if err := s.current().start(ctx); err != nil {
 		return fmt.Errorf("mqtt: %w", err)
 	}
 	return s.Report(ctx, first)
@@ -64,7 +62,7 @@ func (s *session) Report(ctx context.Context, r clients.Reading) error {
 }
 
 func (s *session) report(ctx context.Context, r clients.Reading) error {
-	d := s.device
+	d := s.current()
 	if s.opt.Topics == "plain" {
 		_, err := exchange(ctx, d, s.platform.await(r), d.publish(ctx, reportTopic, plainReport(r)))
 		return err
@@ -91,7 +89,7 @@ func (s *session) Command(ctx context.Context, value int64) error {
 }
 
 func (s *session) command(ctx context.Context, value int64) error {
-	d := s.device
+	d := s.current()
 	done := make(chan struct{})
 	stop := make(chan struct{})
 	defer close(stop)

@@ -96,12 +96,12 @@ func New(opt Options) *Broker {
 }
 
 // Serve accepts connections until the listener or the broker is closed; then
-// it returns nil.
+// it returns nil. A broker that is closed already closes the listener.
 func (b *Broker) Serve(ln net.Listener) error {
 	b.mu.Lock()
 	if b.closed {
 		b.mu.Unlock()
-		return ErrClosed
+		return ln.Close()
 	}
 	b.listeners = append(b.listeners, ln)
 	b.mu.Unlock()

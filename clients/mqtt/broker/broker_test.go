@@ -2,11 +2,14 @@ package broker
 
 import (
 	"errors"
+	"net"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
+
+	"github.com/thinlink/thinlink/clients/internal/memhost"
 )
 
 func TestPublishToSubscribers(t *testing.T) {
@@ -304,7 +307,15 @@ func TestLocalMistakes(t *testing.T) {
 	if err := b.Publish(Message{Topic: "a"}); !errors.Is(err, ErrClosed) {
 		t.Errorf("publish after close: %v", err)
 	}
-	if err := b.Serve(nil); !errors.Is(err, ErrClosed) {
+	_, platform := memhost.Pair(0)
+	ln, err := platform.Listen("tcp", "10.0.0.1:1883")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Serve(ln); err != nil {
 		t.Errorf("serve after close: %v", err)
+	}
+	if _, err := ln.Accept(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("its listener: %v", err)
 	}
 }

@@ -1,0 +1,101 @@
+package mqtt
+
+import (
+	"encoding/json"
+	"math"
+	"testing"
+
+	"github.com/thinlink/thinlink/clients"
+)
+
+func TestShadowReport(t *testing.T) {
+	r := clients.Reading{Text: "<a>", Integer: -5, Float: 0.5, Boolean: true}
+	want := `{
+  "state": {
+    "reported": {
+      "objects": {
+        "33650": {
+          "instances": {
+            "0": {
+              "string_value": "<a>",
+              "integer_value": -5,
+              "float_value": 0.5,
+              "boolean_value": true
+            }
+          }
+        }
+      }
+    }
+  },
+  "clientToken": "t"
+}`
+	if got := string(shadowReport(readingObject(r), "t", 2)); got != want {
+		t.Errorf("got %s", got)
+	}
+	compact := `{"state":{"reported":{"objects":{"33650":{"instances":{"0":{"string_value":"<a>","integer_value":-5,` +
+		`"float_value":0.5,"boolean_value":true}}}}}},"clientToken":"t"}`
+	if got := string(shadowReport(readingObject(r), "t", 0)); got != compact {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestPlainPayloads(t *testing.T) {
+	for _, r := range []clients.Reading{{}, reading, {Text: "\u2028\"", Integer: math.MinInt64, Float: 1e-300}} {
+		got, err := parsePlainReport(plainReport(r))
+		if err != nil || got != r {
+			t.Errorf("%+v became %+v, %v", r, got, err)
+		}
+	}
+	for _, v := range []int64{0, -1, math.MaxInt64} {
+		if got, ok := parseCommand(plainCommand(v)); !ok || got != v {
+			t.Errorf("%d became %d, %v", v, got, ok)
+		}
+	}
+	if string(plainCommand(42)) != `{"command":42}` {
+		t.Errorf("command %s", plainCommand(42))
+	}
+	for _, bad := range []string{``, `{}`, `{"command":null}`, `{"command":1.5}`, `{"command":"1"}`, `[]`} {
+		if v, ok := parseCommand([]byte(bad)); ok {
+			t.Errorf("%s is command %d", bad, v)
+		}
+	}
+}
+
+func TestReportOfNoNumber(t *testing.T) {
+	run(t, nil, func(w *world) {
+		for _, f := range []float64{math.NaN(), math.Inf(1)} {
+			if w.Report(w.t.Context(), clients.Reading{Float: f}) == nil {
+				w.t.Errorf("%v was reported", f)
+			}
+		}
+	})
+}
+
+func TestEnded(t *testing.T) {
+	rejection := `{"code":"InvalidStateTransition","message":"","timestamp":1,"executionState":{"status":"SUCCEEDED","versionNumber":3}}`
+	if !ended([]byte(rejection), "SUCCEEDED") || ended([]byte(rejection), "FAILED") ||
+		ended([]byte(`{"code":"InvalidStateTransition"}`), "SUCCEEDED") || ended([]byte(`x`), "SUCCEEDED") {
+		t.Error("wrong")
+	}
+}
+
+// FuzzReceived hands a device anything on any topic.
+func FuzzReceived(f *testing.F) {
+	f.Add("$aws/things/thinlink-device-0001/shadow/update/delta", `{"state":{"command":7}}`)
+	f.Add("$aws/things/thinlink-device-0001/shadow/update/accepted", `{"clientToken":"t"}`)
+	f.Add("$aws/things/thinlink-device-0001/jobs/notify-next", `{}`)
+	f.Add(commandTopic, `{"command":7}`)
+	f.Fuzz(func(t *testing.T, topic, payload string) {
+		env := &clients.Env{Record: func(clients.Event) {}}
+		d := newDevice(DefaultOptions(), env, nil, newFlash())
+		defer d.off()
+		done := make(chan answer, 1)
+		d.waiting["t"] = done
+		d.received(topic, []byte(payload))
+		d.received(topic, []byte(payload)) // a repetition must not block
+		if len(done) == 1 && !json.Valid([]byte(payload)) {
+			t.Errorf("%q was taken for an answer", payload)
+		}
+		_, _ = parsePlainReport([]byte(payload))
+	})
+}
