@@ -23,6 +23,9 @@ type World struct {
 	KeyLog io.Writer
 	// Window is told when the measured window begins and ends.
 	Window func(start bool)
+	// Halt ends the network: nothing that a session does when it closes
+	// reaches the trace.
+	Halt func()
 }
 
 // Outcome is what the steps of a scenario came to, besides packets.
@@ -55,16 +58,21 @@ func perform(ctx context.Context, run *Run, w *World) (out Outcome) {
 		p.open()
 	}
 	w.Window(false)
+	w.Halt()
+	if p.session != nil {
+		p.session.Close()
+	}
 	return out
 }
 
 // A player performs one scenario.
 type player struct {
-	run    *Run
-	env    *clients.Env
-	w      *World
-	out    *Outcome
-	opened time.Time
+	run     *Run
+	env     *clients.Env
+	w       *World
+	out     *Outcome
+	session clients.Session // nil for plain sockets
+	opened  time.Time
 }
 
 // open begins the measured window.
@@ -99,7 +107,7 @@ func (p *player) play(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("start: %w", err)
 	}
-	defer session.Close()
+	p.session = session
 	steps := map[Kind]func(context.Context, clients.Session) error{
 		KindConnect: p.connect, KindSteady: p.steady, KindObserve: p.observe,
 		KindCommand: p.command, KindOTA: p.ota,

@@ -35,8 +35,13 @@ func runSim(ctx context.Context, run *Run, progress func(Progress)) *measure.Res
 	if err != nil {
 		return run.failed(err)
 	}
+	var trace *measure.Trace
 	out := perform(ctx, run, &World{
 		Device: net.Device(), Platform: net.Platform(), Now: time.Now, KeyLog: rec.KeyLog(),
+		Halt: func() {
+			net.Close()
+			trace = rec.Trace()
+		},
 		Record: func(e clients.Event) {
 			rec.Event(measure.Event{Time: time.Now(), Kind: e.Kind, Detail: e.Detail, Offset: e.Offset, Length: e.Length})
 		},
@@ -48,8 +53,7 @@ func runSim(ctx context.Context, run *Run, progress func(Progress)) *measure.Res
 			}
 		},
 	})
-	net.Close()
-	return judge(run, rec.Trace(), &out)
+	return judge(run, trace, &out)
 }
 
 func (r *Run) failed(err error) *measure.Result {
