@@ -113,7 +113,7 @@ func (c *Conn) acknowledge() {
 	switch {
 	case a.now, a.quick > 0 && !a.pingpong:
 		c.sendACK()
-	case r.nxt-r.wup > uint32(a.rcvMSS) && (r.unread() == 0 || c.selectWindow() >= r.wnd):
+	case r.nxt-r.wup > uint32(a.rcvMSS) && (r.fixed || r.unread() == 0 || c.selectWindow() >= r.wnd):
 		// More than one full segment (RFC 9293 section 3.8.6.3, SHLD-19), and
 		// the window moves; otherwise the reader will send it.
 		c.sendACK()

@@ -42,7 +42,9 @@ func TestQuickThenDelayedACK(t *testing.T) {
 	s.want(ackOf(n + 3))
 }
 
-func ackOf(n uint32) string { return text(&tcp.Segment{Flags: tcp.ACK, Seq: ourISS + 1, Ack: theirISS + seg(n)}) }
+func ackOf(n uint32) string {
+	return text(&tcp.Segment{Flags: tcp.ACK, Seq: ourISS + 1, Ack: theirISS + seg(n)})
+}
 
 // An answer within the delay makes the session interactive: the ACK waits for
 // the answer.

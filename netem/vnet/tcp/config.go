@@ -109,7 +109,8 @@ type Config struct {
 
 	// ReceiveBuffer and MaxReceiveBuffer are the receive buffer at the start
 	// and after auto-tuning, in bytes, half of which is window (Linux's
-	// tcp_rmem: 131072, 6291456).
+	// tcp_rmem: 131072, 6291456). Without a MaxReceiveBuffer nothing is tuned
+	// and the whole of ReceiveBuffer is window.
 	ReceiveBuffer    int `conf:"receive_buffer"`
 	MaxReceiveBuffer int `conf:"max_receive_buffer"`
 	// SendBuffer fixes the bytes that may wait unacknowledged; 0 lets the
@@ -186,8 +187,7 @@ func LwIP() Config {
 		TimeWait:          120 * time.Second,
 		DelayedACKMin:     250 * time.Millisecond,
 		DelayedACKMax:     250 * time.Millisecond,
-		ReceiveBuffer:     2 * 4 * mss,
-		MaxReceiveBuffer:  2 * 4 * mss,
+		ReceiveBuffer:     4 * mss,
 		SendBuffer:        4 * mss,
 		MaxSendBuffer:     4 * mss,
 	}

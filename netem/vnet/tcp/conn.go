@@ -212,7 +212,7 @@ func newConn(cfg Config, now time.Time, local, remote uint16, iss uint32, mtu in
 	}
 	c.rcv.advMSS = c.mss
 	c.tsOffset = iss * 2654435761 // constant for a seed, different for each connection
-	c.sndUna, c.sndNxt, c.sndSml, c.pushed = iss, iss, iss, iss
+	c.sndUna, c.sndNxt, c.sndSml, c.pushed = iss, iss, iss, iss+1
 	c.snd.base = iss + 1
 	c.undo.clear()
 	c.cwnd = uint32(cfg.InitialWindow)

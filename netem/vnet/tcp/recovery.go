@@ -280,10 +280,10 @@ func (c *Conn) retransmitLost() {
 	head := c.txq.head()
 	restart := false
 	for i := 0; i < len(c.txq.segs()); i++ { // collapse may shorten the queue
-		if c.inFlight() >= c.cwnd || c.counts.retrans >= c.counts.lost {
+		t := c.txq.segs()[i]
+		if c.counts.retrans >= c.counts.lost || c.inFlight() >= c.cwnd && !c.forced(t) {
 			break
 		}
-		t := c.txq.segs()[i]
 		if !t.lost || t.sacked || t.retrans {
 			continue
 		}
@@ -300,6 +300,13 @@ func (c *Conn) retransmitLost() {
 	if restart {
 		c.arm(timerRetransmit, c.rtt.rto)
 	}
+}
+
+// forced says that a retransmission does not wait for the window: without PRR,
+// which makes room for it, the first segment in fast recovery (RFC 5681 section
+// 3.2, step 3; RFC 6582 section 3.2, step 3; RFC 6675 section 5, step 4.3).
+func (c *Conn) forced(t *transmitted) bool {
+	return !c.cfg.PRR && c.ca == caRecovery && t == c.txq.head()
 }
 
 // anyRetransmitted says whether a retransmission may still be in the network.

@@ -161,8 +161,8 @@ func (c *Conn) retransmitTimeout() {
 	if c.counts.packets == 0 {
 		return
 	}
-	c.stats.RTOs++
 	if c.sndWnd > 0 || c.orphan || !c.synchronised() {
+		c.stats.RTOs++
 		if c.gaveUp() {
 			c.die(ErrTimeout)
 			return
@@ -213,7 +213,10 @@ func (c *Conn) gaveUp() bool {
 	}
 	tries := c.cfg.Retries
 	if c.orphan { // nobody waits for it; Linux: tcp_orphan_retries
-		tries = min(tries, 8)
+		tries = 8
+		if c.rtt.rto >= c.cfg.MaxRTO {
+			tries = 0
+		}
 	}
 	return c.sinceFirstRetransmission() >= backoffSum(tries, c.cfg.MinRTO, c.cfg.MaxRTO)
 }
