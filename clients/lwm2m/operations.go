@@ -149,6 +149,14 @@ func (t *Tree) Execute(path Path, args string) error {
 	return nil
 }
 
+// executable reports whether a path names a resource to execute.
+func (t *Tree) executable(path Path) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_, _, res, err := t.find(path)
+	return err == nil && res != nil && res.Ops&E != 0
+}
+
 // validArguments checks arglist of section 6.3.5: digits, each with an
 // optional quoted value, separated by commas.
 func validArguments(s string) bool {

@@ -1,0 +1,121 @@
+package lwm2m
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/plgd-dev/go-coap/v3/message/codes"
+	"github.com/thinlink/thinlink/clients/coap"
+)
+
+// campaign is the server's side of one firmware update: it observes state and
+// result of object 5, writes the URI, and waits for the end. When the device
+// registers anew meanwhile, it observes again and goes on.
+type campaign struct {
+	*session
+	uri     string
+	written bool // the URI
+	applied bool // Update was executed
+}
+
+func (u *campaign) run(ctx context.Context) error {
+	for {
+		reg := u.board.get().reg
+		if reg == nil {
+			return fmt.Errorf("not connected")
+		}
+		ended, err := u.pursue(ctx, reg)
+		if ended || ctx.Err() != nil {
+			return err
+		}
+		// Unless it only did not answer, the device will register anew.
+		again := isTimeout(err)
+		if err := u.board.wait(ctx, func(b facts) bool { return again || b.reg != reg }); err != nil {
+			return err
+		}
+	}
+}
+
+// pursue goes on with the update over one registration. ended is false if the
+// device has to register anew first.
+func (u *campaign) pursue(ctx context.Context, reg *registration) (ended bool, err error) {
+	if err := u.prepare(ctx, reg); err != nil {
+		return !isTransient(err), err
+	}
+	for {
+		b := u.board.get()
+		switch {
+		case b.reg != reg:
+			return false, nil
+		case b.result == ResultSuccess && u.applied:
+			return true, nil
+		case b.result != ResultInitial:
+			return true, fmt.Errorf("the device reports: %v", b.result)
+		case b.state == Downloaded && !u.opt.Apply:
+			return true, nil
+		case b.state == Downloaded && !u.applied:
+			u.applied = true
+			err := reg.Execute(ctx, firmwarePath(firmwareUpdate), "")
+			if err = u.unlessDone(ctx, reg, Downloaded, err); err != nil {
+				return !isTransient(err), err
+			}
+		default:
+			err := u.board.wait(ctx, func(now facts) bool {
+				return now.reg != reg || now.state != b.state || now.result != b.result
+			})
+			if err != nil {
+				return true, err
+			}
+		}
+	}
+}
+
+// prepare observes and, the first time, writes the URI.
+func (u *campaign) prepare(ctx context.Context, reg *registration) error {
+	observe := func(resource uint16, store func(*facts, int64)) error {
+		path := firmwarePath(resource)
+		_, err := reg.Observe(ctx, path, 0, func(resp *coap.Response) {
+			if v, err := integerOf(resp, path); err == nil && resp.IsSuccess() {
+				u.board.set(func(b *facts) { store(b, v) })
+			}
+		})
+		return err
+	}
+	if err := observe(firmwareState, func(b *facts, v int64) { b.state = FirmwareState(v) }); err != nil {
+		return err
+	}
+	if err := observe(firmwareResult, func(b *facts, v int64) { b.result = FirmwareResult(v) }); err != nil {
+		return err
+	}
+	b := u.board.get()
+	fresh := b.state == Idle && b.result == ResultInitial
+	if u.written && !fresh {
+		return nil
+	}
+	if !fresh {
+		if err := reg.WriteText(ctx, firmwarePath(firmwareURI), ""); err != nil {
+			return err
+		}
+		u.board.set(func(b *facts) { b.state, b.result = Idle, ResultInitial })
+	}
+	u.written = true
+	err := reg.WriteText(ctx, firmwarePath(firmwareURI), u.uri)
+	return u.unlessDone(ctx, reg, Idle, err)
+}
+
+// unlessDone drops the refusal of an operation that the device had already
+// performed, because only its response was lost: the device is no longer in
+// the state before.
+func (u *campaign) unlessDone(ctx context.Context, reg *registration, before FirmwareState, err error) error {
+	var status *StatusError
+	if !errors.As(err, &status) || status.Code != codes.MethodNotAllowed {
+		return err
+	}
+	if state, readErr := reg.ReadInteger(ctx, firmwarePath(firmwareState)); readErr != nil || FirmwareState(state) == before {
+		return err
+	}
+	return nil
+}
+
+func firmwarePath(resource uint16) Path { return NewPath(firmwareObject.ID, 0, resource) }

@@ -1,0 +1,402 @@
+package lwm2m
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/plgd-dev/go-coap/v3/message/codes"
+	"github.com/thinlink/thinlink/clients"
+	"github.com/thinlink/thinlink/clients/coap"
+	"github.com/thinlink/thinlink/clients/pki"
+)
+
+const (
+	// reaction is how long either application takes to act on something by
+	// itself, so that the response that is under way goes first.
+	reaction = 10 * time.Millisecond
+	// rebootTime is how long the device is away.
+	rebootTime = time.Second
+	// sequenceDelay is the pause after RetryCount attempts in vain: the default
+	// of the server object's resource 19 (appendix E.2).
+	sequenceDelay = 86400 * time.Second
+)
+
+// device is the client: it keeps itself registered and answers the server.
+type device struct {
+	opt    *Options
+	env    *clients.Env
+	cred   credentials
+	server netip.AddrPort
+	tree   *Tree
+	obs    *observers
+	update *updater
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	tasks  sync.WaitGroup
+	due    chan struct{} // a registration update, now
+
+	mu       sync.Mutex
+	link     *link // of the registration
+	location string
+	lifetime int64 // registered, in seconds
+	dialled  int
+}
+
+// link is a session with the platform.
+type link struct {
+	*coap.Conn
+	pc io.Closer
+}
+
+// abort ends the session without a word to the peer.
+func (l *link) abort() {
+	_ = l.pc.Close()
+	_ = l.Conn.Close()
+}
+
+func newDevice(opt *Options, env *clients.Env) (*device, error) {
+	d := &device{opt: opt, env: env, due: make(chan struct{}, 1)}
+	port := portCoAP
+	if opt.Security == Certificate {
+		port = portCoAPS
+	}
+	d.server = netip.AddrPortFrom(env.Platform.Addr(), uint16(port))
+	if env.PKI != nil {
+		var err error
+		if d.cred, err = newCredentials(env.PKI, env.PKI.Device); err != nil {
+			return nil, err
+		}
+	}
+	d.ctx, d.cancel = context.WithCancel(context.Background())
+	d.tree = NewTree(func(paths []Path) { d.obs.note(paths) })
+	d.obs = &observers{
+		tree: d.tree,
+		confirmable: func(p Path) bool {
+			return opt.Notify == NotifyCon || p.Object() == firmwareObject.ID
+		},
+		undelivered: d.lose,
+	}
+	d.update = newUpdater(d)
+	d.populate()
+	return d, nil
+}
+
+// populate fills the tree with a device fresh from the factory.
+func (d *device) populate() {
+	scheme, mode := "coap", int64(3)
+	if d.opt.Security == Certificate {
+		scheme, mode = "coaps", 2
+	}
+	d.tree.Add(securityObject, 0, &Instance{Values: Values{0: scheme + "://" + d.server.String(), 1: false, 2: mode, 10: int64(1)}})
+	d.tree.Add(serverObject, 0, &Instance{
+		Values: Values{
+			0: int64(1), serverLifetime: int64(d.opt.Lifetime / time.Second),
+			serverMinPeriod: int64(0), serverMaxPeriod: int64(0), 6: false, serverBinding: d.opt.Binding,
+		},
+		OnWrite: d.writeServer,
+		OnExecute: func(uint16, string) error {
+			d.askUpdate()
+			return nil
+		},
+	})
+	d.tree.Add(deviceObject, 0, &Instance{
+		Values: Values{
+			0: "thinlink", 1: "reference", 2: "0001", deviceFirmware: "1.0.0",
+			6: Multiple{0: int64(1)}, 9: int64(100), 11: Multiple{0: int64(0)}, 16: d.opt.Binding,
+		},
+		OnExecute: func(uint16, string) error {
+			time.AfterFunc(reaction, d.reboot)
+			return nil
+		},
+	})
+	d.tree.Add(firmwareObject, 0, d.update.instance())
+	d.tree.Add(readingObject, 0, &Instance{
+		Values:  Values{readingText: "", readingInteger: int64(0), readingFloat: 0.0, readingBoolean: false},
+		OnWrite: d.command,
+	})
+}
+
+// writeServer checks what the server makes of its object; a new lifetime is
+// told by a registration update (appendix E.2).
+func (d *device) writeServer(v Values) (Values, error) {
+	lifetime, hasLifetime := v[serverLifetime].(int64)
+	binding, hasBinding := v[serverBinding].(string)
+	for _, id := range []uint16{serverMinPeriod, serverMaxPeriod} {
+		if seconds, ok := v[id].(int64); ok && (seconds < 0 || seconds > 1<<31) {
+			return nil, refuse(codes.BadRequest, "period out of range")
+		}
+	}
+	if hasLifetime && (lifetime < 1 || lifetime > 1<<31) || hasBinding && binding != "U" {
+		return nil, refuse(codes.BadRequest, "lifetime or binding out of range")
+	}
+	if hasLifetime {
+		time.AfterFunc(reaction, d.askUpdate)
+	}
+	return v, nil
+}
+
+// command is a write to the observed object.
+func (d *device) command(v Values) (Values, error) {
+	value := v[readingCommand].(int64) // nothing else can be written there
+	d.env.Record(clients.Event{Kind: clients.EventCommand, Detail: strconv.FormatInt(value, 10)})
+	return v, nil
+}
+
+func (d *device) note(format string, args ...any) {
+	d.env.Record(clients.Event{Kind: clients.EventState, Detail: fmt.Sprintf(format, args...)})
+}
+
+// set gives the observed object new values, as one change.
+func (d *device) set(r clients.Reading) { d.tree.Set(readingObject.ID, 0, readingValues(r)) }
+
+// connect joins the server and stays with it until close.
+func (d *device) connect(ctx context.Context) error {
+	if err := d.join(ctx); err != nil {
+		return err
+	}
+	d.tasks.Go(d.stay)
+	return nil
+}
+
+// join connects and registers, several times if need be (section 6.2.1.2).
+func (d *device) join(ctx context.Context) error {
+	for attempt := 0; ; attempt++ {
+		err := d.enter(ctx)
+		if err == nil || attempt == d.opt.RetryCount || ctx.Err() != nil || isFinal(err) {
+			return err
+		}
+		d.note("device: attempt %d to register failed: %v", attempt+1, err)
+		if err := sleep(ctx, d.opt.RetryTimer<<attempt); err != nil {
+			return err
+		}
+	}
+}
+
+// isFinal tells refusals that another attempt will not change.
+func isFinal(err error) bool {
+	var status *StatusError
+	return errors.As(err, &status) && status.Code>>5 == 4
+}
+
+// enter opens a session in place of the old one and registers over it.
+func (d *device) enter(ctx context.Context) error {
+	d.mu.Lock()
+	old := d.link
+	d.mu.Unlock()
+	if old != nil {
+		old.abort()
+	}
+	l, err := d.dial(ctx, d.server, d.opt.Security == Certificate, &dispatcher{d.tree, d.obs})
+	if err != nil {
+		return err
+	}
+	d.mu.Lock()
+	d.link = l
+	d.mu.Unlock()
+	d.note("device: session established")
+	return d.register(ctx)
+}
+
+// dial opens a session with an address.
+func (d *device) dial(ctx context.Context, to netip.AddrPort, secure bool, h coap.Handler) (*link, error) {
+	conn, pc, err := d.open(ctx, to, secure)
+	if err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	d.dialled++
+	cfg := d.opt.CoAP.Device
+	cfg.Rand = generator(d.env.Seed, streamDeviceCoAP, d.dialled)
+	d.mu.Unlock()
+	l := &link{coap.NewConn(conn, cfg, h), pc}
+	stop := context.AfterFunc(d.ctx, l.abort)
+	d.tasks.Go(func() {
+		_ = l.Serve() // who uses the session sees its end
+		stop()
+	})
+	return l, nil
+}
+
+func (d *device) open(ctx context.Context, to netip.AddrPort, secure bool) (net.Conn, io.Closer, error) {
+	if !secure {
+		conn, err := d.env.Device.DialContext(ctx, "udp", to.String())
+		return conn, conn, err
+	}
+	pc, err := d.env.Device.ListenPacket("udp", hostPort(d.env.Device, 0))
+	if err != nil {
+		return nil, nil, err
+	}
+	conn, err := dialDTLS(ctx, pc, net.UDPAddrFromAddrPort(to), d.cred, d.opt.DTLS.Device, d.opt.ConnectionID, d.env.KeyLog)
+	return conn, pc, err
+}
+
+// session is the one of the registration.
+func (d *device) session() *link {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.link
+}
+
+// register is section 6.2.1.
+func (d *device) register(ctx context.Context) error {
+	lifetime := d.tree.Get(serverObject.ID, 0, serverLifetime).(int64)
+	req := coap.NewRequest(codes.POST, "/rd",
+		"lwm2m=1.1", "ep="+pki.DeviceName, "lt="+strconv.FormatInt(lifetime, 10), "b="+d.opt.Binding)
+	req.WithPayload(coap.LinkFormat, AppendLinks(nil, d.tree.Registered()))
+	resp, err := d.session().Do(ctx, req)
+	if resp, err = checked("register", resp, err, codes.Created); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	d.location, d.lifetime = resp.LocationPath(), lifetime
+	d.mu.Unlock()
+	d.note("device: registered at %s", resp.LocationPath())
+	return nil
+}
+
+// refresh is a registration update (section 6.2.2), with what has changed. A
+// server that does not know the registration gets a new one.
+func (d *device) refresh(ctx context.Context) error {
+	lifetime := d.tree.Get(serverObject.ID, 0, serverLifetime).(int64)
+	d.mu.Lock()
+	req := coap.NewRequest(codes.POST, d.location)
+	if lifetime != d.lifetime {
+		req.AddQuery("lt=" + strconv.FormatInt(lifetime, 10))
+	}
+	d.mu.Unlock()
+	resp, err := d.session().Do(ctx, req)
+	if err == nil && resp.Code == codes.NotFound {
+		return d.register(ctx)
+	}
+	if _, err = checked("registration update", resp, err, codes.Changed); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	d.lifetime = lifetime
+	d.mu.Unlock()
+	return nil
+}
+
+// leave is de-registration (section 6.2.3).
+func (d *device) leave(ctx context.Context) error {
+	d.mu.Lock()
+	req := coap.NewRequest(codes.DELETE, d.location)
+	d.mu.Unlock()
+	resp, err := d.session().Do(ctx, req)
+	_, err = checked("de-register", resp, err, codes.Deleted)
+	return err
+}
+
+// updateInterval is the time to the next registration update.
+func (d *device) updateInterval() time.Duration {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if lifetime := time.Duration(d.lifetime) * time.Second; lifetime != d.opt.Lifetime {
+		return lifetime / 2
+	}
+	return d.opt.updateInterval()
+}
+
+// askUpdate makes stay update the registration now.
+func (d *device) askUpdate() {
+	select {
+	case d.due <- struct{}{}:
+	default: // it is going to, anyway
+	}
+}
+
+// lose ends a session over which a confirmable notification did not arrive.
+func (d *device) lose(conn *coap.Conn) {
+	if l := d.session(); l != nil && l.Conn == conn {
+		d.note("device: a notification was not acknowledged")
+		l.abort()
+	}
+}
+
+// reboot loses everything that is not in flash memory.
+func (d *device) reboot() {
+	if l := d.session(); l != nil && d.ctx.Err() == nil {
+		d.note("device: reboot")
+		d.update.interrupt()
+		l.abort()
+	}
+}
+
+var errSessionEnded = errors.New("the session has ended")
+
+// stay keeps the registration until close.
+func (d *device) stay() {
+	timer := time.NewTimer(d.updateInterval())
+	defer timer.Stop()
+	for d.ctx.Err() == nil {
+		var err error
+		select {
+		case <-d.ctx.Done():
+			return
+		case <-d.session().Done():
+			err = errSessionEnded
+		case <-timer.C:
+			err = d.refresh(d.ctx)
+		case <-d.due:
+			err = d.refresh(d.ctx)
+		}
+		if err != nil && d.ctx.Err() == nil {
+			d.rejoin(err)
+		}
+		timer.Reset(d.updateInterval())
+	}
+}
+
+// rejoin registers anew over a new session, however long that takes, and goes
+// on with a download that was interrupted.
+func (d *device) rejoin(why error) {
+	d.note("device: registering anew: %v", why)
+	err := sleep(d.ctx, rebootTime)
+	for err == nil {
+		if err = d.join(d.ctx); err == nil {
+			d.update.resume()
+			return
+		}
+		if d.ctx.Err() == nil {
+			d.env.Record(clients.Event{Kind: clients.EventWarning, Detail: fmt.Sprintf("device: not registered, trying again in %v: %v", sequenceDelay, err)})
+			err = sleep(d.ctx, sequenceDelay)
+		}
+	}
+}
+
+// close ends the device without a word to the server.
+func (d *device) close() {
+	d.cancel() // which aborts all sessions
+	d.update.interrupt()
+	d.tasks.Wait()
+	d.obs.close()
+}
+
+// isTransient tells errors of the session from refusals by the peer.
+func isTransient(err error) bool {
+	return isTimeout(err) || errors.Is(err, coap.ErrClosed) || errors.Is(err, coap.ErrReset)
+}
+
+func isTimeout(err error) bool {
+	var timeout *coap.TimeoutError
+	return errors.As(err, &timeout)
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

@@ -1,0 +1,39 @@
+// Package lwm2m is a LwM2M 1.1 device and its server, over CoAP and DTLS 1.2:
+// registration, device management, observation and firmware update as in
+// OMA-TS-LightweightM2M_Core-V1_1, whose sections the comments cite.
+//
+//	stack, err := lwm2m.New(lwm2m.DefaultOptions())
+//	session, err := stack.Start(ctx, env)
+//	defer session.Close()
+//	err = session.Connect(ctx, reading) // handshake, register, discover, observe
+//	err = session.Report(ctx, reading)  // one notification
+//	err = session.Command(ctx, 42)      // one write
+//	err = session.Update(ctx, image)    // object 5, pulled over CoAP or HTTPS
+//
+// Nouns: a Tree is a device's objects (0 Security, 1 Server, 3 Device, 5
+// Firmware Update and 33650, the observed object of the reference experiment);
+// a Path names a place in it; a TLV is an element of OMA's binary format;
+// Firmware is the state machine of object 5. The device keeps one session with
+// the server and mends it: what is lost is registered anew, over a new DTLS
+// session. The server has one registration per endpoint.
+//
+// Lost notifications. A report is a non-confirmable notification by default,
+// and whoever sends one accepts that it may be lost: Report then returns
+// without error after Options.ReportWait and records an EventWarning. With
+// Notify "con" it ends when the server has acknowledged it. Notifications of
+// object 5 are always confirmable, since the server waits for them.
+//
+// Downloads use a DTLS session of their own, as AVSystem Anjay's do, unless
+// SameSession is set. They resume at the block, or over HTTPS at the byte,
+// where they stopped, if the entity tag is still the same.
+//
+// What sizes depend on, where the reference experiment is silent: tokens have
+// 8 bytes, location paths 4 characters ("/rd/0001"), floats 8 bytes, entity
+// tags of packages 8 bytes, connection IDs 6 bytes; a single resource is
+// written as plain text, an instance is read as TLV.
+//
+// Limitations: one server, no bootstrap, no queue mode, no create and delete,
+// no resource instance paths, no composite operations, formats TLV, plain
+// text, opaque and link format, attributes pmin and pmax, packages pulled and
+// not pushed. Security is nosec or certificate.
+package lwm2m

@@ -1,0 +1,192 @@
+package lwm2m
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/plgd-dev/go-coap/v3/message/codes"
+	"github.com/thinlink/thinlink/clients/coap"
+	"github.com/thinlink/thinlink/clients/httpfile"
+	"github.com/thinlink/thinlink/clients/pki"
+)
+
+// source is where a package URI leads.
+type source struct {
+	scheme string
+	addr   netip.AddrPort
+	url    *url.URL
+}
+
+// parseSource reads a package URI, whose host must be an address.
+func parseSource(uri string) (source, error) {
+	u, err := url.Parse(uri)
+	if err != nil {
+		return source{}, refuse(codes.NotFound, err.Error())
+	}
+	ports := map[string]uint16{"coap": portCoAP, "coaps": portCoAPS, "https": portHTTPS}
+	scheme := strings.ToLower(u.Scheme)
+	port := ports[scheme]
+	if u.Port() != "" {
+		p, err := strconv.ParseUint(u.Port(), 10, 16)
+		if err != nil {
+			return source{}, refuse(codes.NotFound, "port of "+uri)
+		}
+		port = uint16(p)
+	}
+	addr, err := netip.ParseAddr(u.Hostname())
+	if err != nil || port == 0 {
+		return source{}, refuse(codes.NotFound, "host of "+uri+" is no address")
+	}
+	return source{scheme, netip.AddrPortFrom(addr, port), u}, nil
+}
+
+// fetch downloads a package, over as many sessions as it takes: what fails is
+// tried again from where it stopped, until RetryCount attempts in a row have
+// brought nothing. A *StatusError is the server's final word.
+func (u *updater) fetch(ctx context.Context, uri string) error {
+	src, err := parseSource(uri)
+	if err != nil {
+		return err
+	}
+	pull := u.pullCoAP
+	if src.scheme == "https" {
+		pull = u.pullHTTPS
+	}
+	opt := u.device.opt
+	for attempt := 0; ; {
+		before, _ := u.kept()
+		err := pull(ctx, src)
+		if after, _ := u.kept(); after > before {
+			attempt = 0
+		} else {
+			attempt++
+		}
+		if err == nil || ctx.Err() != nil || isFinal(err) || attempt > opt.RetryCount {
+			return err
+		}
+		u.device.note("device: download interrupted: %v", err)
+		pause := reaction
+		if attempt > 0 {
+			pause = opt.RetryTimer << (attempt - 1)
+		}
+		if err := sleep(ctx, pause); err != nil {
+			return err
+		}
+	}
+}
+
+// pullCoAP downloads in blocks (RFC 7959), each a confirmable GET with a token
+// of its own.
+func (u *updater) pullCoAP(ctx context.Context, src source) error {
+	conn, done, err := u.downloadSession(ctx, src)
+	if err != nil {
+		return err
+	}
+	defer done()
+	have, etag := u.kept()
+	size := u.blockSize()
+	opt := coap.DownloadOptions{BlockSize: size, Offset: have - have%int64(size)}
+	if opt.Offset > 0 {
+		opt.ETag = []byte(etag)
+	}
+	req := coap.NewRequest(codes.GET, src.url.Path)
+	if src.url.RawQuery != "" {
+		for q := range strings.SplitSeq(src.url.RawQuery, "&") {
+			req.AddQuery(q)
+		}
+	}
+	download, err := conn.Download(req, opt)
+	if err != nil {
+		return err
+	}
+	for {
+		b, err := download.Next(ctx)
+		if errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return u.coapError(err)
+		}
+		u.label(string(b.ETag))
+		u.keep(b.Offset, b.Data)
+	}
+}
+
+// coapError tells errors that may pass from those that will not.
+func (u *updater) coapError(err error) error {
+	var etag *coap.ETagError
+	var status *coap.StatusError
+	switch {
+	case errors.As(err, &etag):
+		u.erase() // and again from the start
+	case errors.As(err, &status) && status.Code>>5 == 4:
+		return refuse(status.Code, "to the download")
+	}
+	return err
+}
+
+// downloadSession is the session to download over, and what to do after it.
+func (u *updater) downloadSession(ctx context.Context, src source) (*coap.Conn, func(), error) {
+	d := u.device
+	if d.opt.SameSession && src.addr == d.server {
+		return d.session().Conn, func() {}, nil
+	}
+	l, err := d.dial(ctx, src.addr, src.scheme == "coaps", nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	return l.Conn, func() { _ = l.Close() }, nil
+}
+
+func (u *updater) blockSize() int {
+	opt := u.device.opt
+	switch {
+	case opt.BlockSize > 0:
+		return opt.BlockSize
+	case opt.CoAP.Device.BlockSize > 0:
+		return opt.CoAP.Device.BlockSize
+	}
+	return 1024
+}
+
+// portHTTPS is that of packages over HTTPS.
+const portHTTPS = 443
+
+// pullHTTPS downloads what is missing, if the file is still the same.
+func (u *updater) pullHTTPS(ctx context.Context, src source) error {
+	d := u.device
+	have, etag := u.kept()
+	rsp, err := httpfile.Download(ctx, httpfile.Request{
+		Host: d.env.Device, Addr: src.addr.String(), Path: src.url.RequestURI(),
+		TLS: &tls.Config{
+			RootCAs: d.cred.pool, ServerName: pki.ServerName,
+			MaxVersion: tlsVersions[d.opt.TLSVersion], KeyLogWriter: d.env.KeyLog,
+		},
+		Offset: have, ETag: etag, IfMatch: true, Stall: d.opt.Stall,
+	}, func(offset int64, chunk []byte) error {
+		u.keep(offset, chunk)
+		return nil
+	})
+	var status *httpfile.StatusError
+	switch {
+	case errors.As(err, &status) && (status.Code == http.StatusPreconditionFailed || status.Code == http.StatusRequestedRangeNotSatisfiable):
+		u.erase() // it has changed: again from the start
+		return err
+	case errors.As(err, &status) && status.Code < 500:
+		return refuse(codes.NotFound, fmt.Sprintf("HTTP status %d", status.Code))
+	}
+	if rsp.ETag != "" {
+		u.label(rsp.ETag)
+	}
+	return err
+}
+
+// tlsVersions are the values of Options.TLSVersion.
+var tlsVersions = map[string]uint16{"1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13}

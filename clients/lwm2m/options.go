@@ -1,0 +1,218 @@
+package lwm2m
+
+import (
+	"fmt"
+	"math/bits"
+	"time"
+
+	"github.com/thinlink/thinlink/clients"
+	"github.com/thinlink/thinlink/clients/coap"
+	"github.com/thinlink/thinlink/clients/pki"
+)
+
+// Values of Options.Security.
+const (
+	NoSec       = "nosec"       // plain CoAP on port 5683
+	Certificate = "certificate" // DTLS 1.2 with certificates on both sides, port 5684
+)
+
+// Values of Options.Notify.
+const (
+	NotifyNon = "non"
+	NotifyCon = "con"
+)
+
+// Values of Options.Delivery.
+const (
+	CoAPPull  = "coap-pull"
+	HTTPSPull = "https-pull"
+)
+
+// Options configure a stack. DefaultOptions has the defaults.
+type Options struct {
+	// Security is NoSec or Certificate.
+	Security string `conf:"security" doc:"how CoAP is secured" enum:"nosec,certificate"`
+	// ConnectionID negotiates a DTLS connection ID towards the server
+	// (RFC 9146), which keeps the session alive when the device's address
+	// changes. It costs 7 bytes in each record from the device.
+	ConnectionID bool `conf:"connection_id" doc:"negotiate a DTLS connection ID (RFC 9146)"`
+	// DTLS and CoAP have the timers of each end.
+	DTLS DTLSOptions `conf:"dtls" doc:"DTLS of both ends"`
+	CoAP CoAPOptions `conf:"coap" doc:"CoAP of both ends"`
+	// PKI says what certificates the run has.
+	PKI pki.Options `conf:"pki" doc:"certificates"`
+
+	// Lifetime is the registration's, after which the server forgets the
+	// device. Whole seconds.
+	Lifetime time.Duration `conf:"lifetime" doc:"registration lifetime" min:"1s"`
+	// UpdateInterval is the time between registration updates. 0 means half
+	// the lifetime.
+	UpdateInterval time.Duration `conf:"update_interval" doc:"time between registration updates; 0 is half the lifetime" min:"0s"`
+	// Binding is the transport told at registration.
+	Binding string `conf:"binding" doc:"binding mode" enum:"U"`
+	// RetryCount is how often a device tries again to connect and register,
+	// RetryTimer the first pause, which doubles (section 6.2.1.2). The server
+	// repeats an operation without answer as often, without pause.
+	RetryCount int           `conf:"retry_count" doc:"communication retry count" min:"0" max:"20"`
+	RetryTimer time.Duration `conf:"retry_timer" doc:"communication retry timer" min:"1s"`
+
+	// Notify is how reports travel: NotifyNon or NotifyCon.
+	Notify string `conf:"notify" doc:"type of the messages that carry reports" enum:"non,con"`
+	// MinPeriod and MaxPeriod are the attributes pmin and pmax that the server
+	// writes to the observed object before it observes. 0 writes none. Whole
+	// seconds.
+	MinPeriod time.Duration `conf:"pmin" doc:"least time between two reports; 0 is not set" min:"0s"`
+	MaxPeriod time.Duration `conf:"pmax" doc:"longest time without a report; 0 is not set" min:"0s"`
+	// ReportWait is how long Report waits for a non-confirmable notification
+	// before it takes it for lost.
+	ReportWait time.Duration `conf:"report_wait" doc:"time after which a non-confirmable report counts as lost" min:"1s"`
+
+	// Delivery is how the device gets firmware: CoAPPull or HTTPSPull.
+	Delivery string `conf:"delivery" doc:"how firmware reaches the device" enum:"coap-pull,https-pull"`
+	// BlockSize is the block size of a firmware download, in bytes. 0 means
+	// the device's coap.block_size.
+	BlockSize int `conf:"block_size" doc:"block size of a firmware download in bytes; 0 is the device's coap.block_size" min:"0" max:"1024"`
+	// SameSession downloads over the session of the registration.
+	SameSession bool `conf:"same_session" doc:"download firmware over the registration's DTLS session instead of one of its own"`
+	// TLSVersion is that of an HTTPS download.
+	TLSVersion string `conf:"tls_version" doc:"highest TLS version of an HTTPS download" enum:"1.2,1.3"`
+	// Stall ends an HTTPS connection that has been silent for so long; the
+	// download resumes over a new one.
+	Stall time.Duration `conf:"stall" doc:"silence after which an HTTPS download reconnects" min:"1s"`
+	// Apply executes the update, and the device reboots into it. Otherwise the
+	// update ends when the package is there, as in the reference experiment.
+	Apply bool `conf:"apply" doc:"apply the firmware after its download"`
+}
+
+// DTLSOptions are the DTLS parameters of both ends.
+type DTLSOptions struct {
+	Device   DTLSConfig `conf:"device" doc:"DTLS of the device" share:"true"`
+	Platform DTLSConfig `conf:"platform" doc:"DTLS of the platform" share:"true"`
+}
+
+// DTLSConfig are the DTLS parameters of one end.
+type DTLSConfig struct {
+	// FlightInterval is the time before a flight of the handshake is sent
+	// again; it doubles up to 60 s (RFC 6347 section 4.2.4.1).
+	FlightInterval time.Duration `conf:"flight_interval" doc:"time before a handshake flight is sent again, doubling" min:"10ms"`
+	// HandshakeTimeout ends a handshake that does not come to its end.
+	HandshakeTimeout time.Duration `conf:"handshake_timeout" doc:"time after which a handshake fails" min:"1s"`
+	// MTU is the largest UDP payload of a handshake message's fragment.
+	MTU int `conf:"mtu" doc:"size above which handshake messages are fragmented, in bytes" min:"256" max:"8192"`
+}
+
+// CoAPOptions are the transmission parameters of both ends.
+type CoAPOptions struct {
+	Device   coap.Config `conf:"device" doc:"CoAP of the device" share:"true"`
+	Platform coap.Config `conf:"platform" doc:"CoAP of the platform" share:"true"`
+}
+
+// DefaultOptions are a LwM2M 1.1 device as in the reference experiment, with
+// the timers that RFC 7925 section 11 recommends for slow links.
+func DefaultOptions() Options {
+	dtls := DTLSConfig{
+		FlightInterval:   9 * time.Second, // RFC 7925 section 11
+		HandshakeTimeout: 10 * time.Minute,
+		MTU:              1200,
+	}
+	return Options{
+		Security: Certificate,
+		DTLS:     DTLSOptions{dtls, dtls},
+		PKI:      pki.Options{Key: pki.P256, Chain: 1},
+		Lifetime: 20 * time.Minute, // an update every 10 minutes, as in the experiment
+		Binding:  "U",
+		// Appendix E.2: resources 17 and 18, defaults.
+		RetryCount: 5,
+		RetryTimer: 60 * time.Second,
+		Notify:     NotifyNon,
+		ReportWait: 25 * time.Second, // less than the experiment's reporting interval
+		Delivery:   CoAPPull,
+		TLSVersion: "1.3",
+		Stall:      5 * time.Minute,
+	}
+}
+
+// Validate reports the first option that is out of range, by its snake_case
+// name.
+func (o *Options) Validate() error {
+	seconds := func(d time.Duration) bool { return d >= 0 && d%time.Second == 0 }
+	switch {
+	case o.Security != NoSec && o.Security != Certificate:
+		return fmt.Errorf("lwm2m: security %q: want nosec or certificate", o.Security)
+	case o.Security == Certificate && o.PKI.Key != pki.P256:
+		return fmt.Errorf("lwm2m: pki.key %q: the cipher suite needs p256", o.PKI.Key)
+	case o.ConnectionID && o.Security == NoSec:
+		return fmt.Errorf("lwm2m: connection_id: needs DTLS, and security is nosec")
+	case o.Lifetime < time.Second || !seconds(o.Lifetime):
+		return fmt.Errorf("lwm2m: lifetime %v: want whole seconds, at least 1s", o.Lifetime)
+	case o.UpdateInterval < 0 || o.UpdateInterval > o.Lifetime:
+		return fmt.Errorf("lwm2m: update_interval %v: want at most the lifetime, %v", o.UpdateInterval, o.Lifetime)
+	case o.Binding != "U":
+		return fmt.Errorf("lwm2m: binding %q: want U", o.Binding)
+	case o.RetryCount < 0 || o.RetryCount > 20:
+		return fmt.Errorf("lwm2m: retry_count %d: want 0 to 20", o.RetryCount)
+	case o.RetryTimer < time.Second:
+		return fmt.Errorf("lwm2m: retry_timer %v: want at least 1s", o.RetryTimer)
+	case o.Notify != NotifyNon && o.Notify != NotifyCon:
+		return fmt.Errorf("lwm2m: notify %q: want non or con", o.Notify)
+	case !seconds(o.MinPeriod):
+		return fmt.Errorf("lwm2m: pmin %v: want whole seconds", o.MinPeriod)
+	case !seconds(o.MaxPeriod) || o.MaxPeriod > 0 && o.MaxPeriod < o.MinPeriod:
+		return fmt.Errorf("lwm2m: pmax %v: want whole seconds, 0 or at least pmin, %v", o.MaxPeriod, o.MinPeriod)
+	case o.ReportWait < time.Second:
+		return fmt.Errorf("lwm2m: report_wait %v: want at least 1s", o.ReportWait)
+	case o.Delivery != CoAPPull && o.Delivery != HTTPSPull:
+		return fmt.Errorf("lwm2m: delivery %q: want coap-pull or https-pull", o.Delivery)
+	case o.BlockSize != 0 && (o.BlockSize < 16 || o.BlockSize > 1024 || bits.OnesCount(uint(o.BlockSize)) != 1):
+		return fmt.Errorf("lwm2m: block_size %d: want 0, 16, 32, 64, 128, 256, 512 or 1024", o.BlockSize)
+	case o.TLSVersion != "1.2" && o.TLSVersion != "1.3":
+		return fmt.Errorf("lwm2m: tls_version %q: want 1.2 or 1.3", o.TLSVersion)
+	case o.Stall < time.Second:
+		return fmt.Errorf("lwm2m: stall %v: want at least 1s", o.Stall)
+	}
+	if err := o.DTLS.validate(); err != nil {
+		return err
+	}
+	return o.CoAP.validate()
+}
+
+func (o *DTLSOptions) validate() error {
+	for i, c := range []DTLSConfig{o.Device, o.Platform} {
+		end := [...]string{"device", "platform"}[i]
+		switch {
+		case c.FlightInterval < 10*time.Millisecond:
+			return fmt.Errorf("lwm2m: dtls.%s.flight_interval %v: want at least 10ms", end, c.FlightInterval)
+		case c.HandshakeTimeout < time.Second:
+			return fmt.Errorf("lwm2m: dtls.%s.handshake_timeout %v: want at least 1s", end, c.HandshakeTimeout)
+		case c.MTU < 256 || c.MTU > 8192:
+			return fmt.Errorf("lwm2m: dtls.%s.mtu %d: want 256 to 8192", end, c.MTU)
+		}
+	}
+	return nil
+}
+
+func (o *CoAPOptions) validate() error {
+	if err := o.Device.Validate(); err != nil {
+		return fmt.Errorf("lwm2m: device: %w", err)
+	}
+	if err := o.Platform.Validate(); err != nil {
+		return fmt.Errorf("lwm2m: platform: %w", err)
+	}
+	return nil
+}
+
+// updateInterval is the time between registration updates.
+func (o *Options) updateInterval() time.Duration {
+	if o.UpdateInterval > 0 {
+		return o.UpdateInterval
+	}
+	return o.Lifetime / 2
+}
+
+// New makes a stack. Errors: options out of range.
+func New(o Options) (clients.Stack, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	return &stack{o}, nil
+}

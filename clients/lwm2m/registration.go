@@ -1,0 +1,230 @@
+package lwm2m
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/plgd-dev/go-coap/v3/message/codes"
+	"github.com/thinlink/thinlink/clients/coap"
+)
+
+// registration is a device as its server knows it (section 6.2).
+type registration struct {
+	endpoint string
+	location string // such as "/rd/0001"
+	retries  int
+
+	mu       sync.Mutex
+	conn     *coap.Conn // over which the device was heard last
+	links    []WebLink
+	lifetime time.Duration
+	expiry   *time.Timer
+}
+
+// session is the connection to the device.
+func (r *registration) session() *coap.Conn {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.conn
+}
+
+// offers reports whether the device registered an object or instance.
+func (r *registration) offers(path Path) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, l := range r.links {
+		if p, err := ParsePath(l.Target); err == nil && p.depth > depthRoot && path.Contains(p) {
+			return true
+		}
+	}
+	return false
+}
+
+// registry is a server's table of registrations, one per endpoint.
+type registry struct {
+	retries int
+	// registered is told of every new registration, expired of every one whose
+	// lifetime has run out. They must not block.
+	registered, expired func(*registration)
+
+	mu         sync.Mutex
+	byEndpoint map[string]*registration
+	byLocation map[string]*registration
+	next       int
+}
+
+func newRegistry(retries int, registered, expired func(*registration)) *registry {
+	return &registry{
+		retries: retries, registered: registered, expired: expired,
+		byEndpoint: make(map[string]*registration),
+		byLocation: make(map[string]*registration),
+		next:       1,
+	}
+}
+
+// parameters of a register or update request.
+type parameters struct {
+	endpoint, version, binding string
+	lifetime                   time.Duration // 0 is not given
+}
+
+// defaultLifetime is a registration's without lt (section 6.2.1).
+const defaultLifetime = 86400 * time.Second
+
+func parseParameters(queries []string) (p parameters, ok bool) {
+	for _, q := range queries {
+		name, value, _ := strings.Cut(q, "=")
+		switch name {
+		case "ep":
+			p.endpoint = value
+		case "lwm2m":
+			p.version = value
+		case "b":
+			p.binding = value
+		case "lt":
+			seconds, err := strconv.ParseUint(value, 10, 31)
+			if err != nil || seconds == 0 {
+				return p, false
+			}
+			p.lifetime = time.Duration(seconds) * time.Second
+		case "sms", "Q", "pid":
+		default:
+			return p, false
+		}
+	}
+	return p, true
+}
+
+// register is POST /rd (section 6.2.1). identity is the name in the device's
+// certificate, empty without one.
+func (g *registry) register(r *coap.Request, identity string) *coap.Response {
+	p, ok := parseParameters(r.Queries())
+	format, given := r.ContentFormat()
+	links, err := ParseLinks(string(r.Payload))
+	switch {
+	case !ok || p.endpoint == "" || err != nil || len(links) == 0 || given && format != coap.LinkFormat:
+		return coap.Status(codes.BadRequest)
+	case p.version != "1.0" && p.version != "1.1":
+		return coap.Status(codes.PreconditionFailed)
+	case identity != "" && identity != p.endpoint:
+		return coap.Status(codes.Forbidden)
+	}
+	if p.lifetime == 0 {
+		p.lifetime = defaultLifetime
+	}
+	reg := &registration{endpoint: p.endpoint, conn: r.Conn(), links: links, lifetime: p.lifetime, retries: g.retries}
+	if !g.insert(reg) {
+		return coap.Status(codes.ServiceUnavailable)
+	}
+	resp := coap.Status(codes.Created)
+	resp.SetLocationPath(reg.location)
+	g.registered(reg)
+	return resp
+}
+
+// maxRegistrations is what locations of 4 characters can tell apart.
+const maxRegistrations = 36 * 36 * 36 * 36
+
+// insert puts a registration in place of the endpoint's old one, under a
+// location that is not in use.
+func (g *registry) insert(reg *registration) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if old := g.byEndpoint[reg.endpoint]; old != nil {
+		g.remove(old)
+	}
+	if len(g.byLocation) == maxRegistrations {
+		return false
+	}
+	for reg.location == "" || g.byLocation[reg.location] != nil {
+		reg.location = fmt.Sprintf("/rd/%04s", strconv.FormatInt(int64(g.next%maxRegistrations), 36))
+		g.next++
+	}
+	g.byEndpoint[reg.endpoint], g.byLocation[reg.location] = reg, reg
+	reg.expiry = time.AfterFunc(reg.lifetime, func() { g.expire(reg) })
+	return true
+}
+
+// remove forgets a registration; mu is held.
+func (g *registry) remove(reg *registration) {
+	if g.byLocation[reg.location] != reg {
+		return
+	}
+	reg.expiry.Stop()
+	delete(g.byEndpoint, reg.endpoint)
+	delete(g.byLocation, reg.location)
+}
+
+func (g *registry) expire(reg *registration) {
+	g.mu.Lock()
+	current := g.byLocation[reg.location] == reg
+	if current {
+		g.remove(reg)
+	}
+	g.mu.Unlock()
+	if current {
+		_ = reg.session().Close()
+		g.expired(reg)
+	}
+}
+
+// find returns the registration at a location, if it is that identity's.
+func (g *registry) find(location, identity string) *registration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	reg := g.byLocation[location]
+	if reg == nil || identity != "" && identity != reg.endpoint {
+		return nil
+	}
+	return reg
+}
+
+// update is POST to a location (section 6.2.2).
+func (g *registry) update(r *coap.Request, identity string) *coap.Response {
+	reg := g.find(r.Path(), identity)
+	if reg == nil {
+		return coap.Status(codes.NotFound)
+	}
+	p, ok := parseParameters(r.Queries())
+	links, err := ParseLinks(string(r.Payload))
+	if !ok || p.endpoint != "" || p.version != "" || err != nil {
+		return coap.Status(codes.BadRequest)
+	}
+	reg.mu.Lock()
+	defer reg.mu.Unlock()
+	reg.conn = r.Conn()
+	if p.lifetime > 0 {
+		reg.lifetime = p.lifetime
+	}
+	if len(links) > 0 {
+		reg.links = links
+	}
+	reg.expiry.Reset(reg.lifetime)
+	return coap.Status(codes.Changed)
+}
+
+// deregister is DELETE of a location (section 6.2.3).
+func (g *registry) deregister(r *coap.Request, identity string) *coap.Response {
+	reg := g.find(r.Path(), identity)
+	if reg == nil {
+		return coap.Status(codes.NotFound)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.remove(reg)
+	return coap.Status(codes.Deleted)
+}
+
+// close stops all timers.
+func (g *registry) close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, reg := range g.byLocation {
+		reg.expiry.Stop()
+	}
+	clear(g.byEndpoint)
+	clear(g.byLocation)
+}

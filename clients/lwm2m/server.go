@@ -1,0 +1,214 @@
+package lwm2m
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"strings"
+	"sync"
+
+	"github.com/plgd-dev/go-coap/v3/message/codes"
+	"github.com/thinlink/thinlink/clients"
+	"github.com/thinlink/thinlink/clients/coap"
+)
+
+// Ports of LwM2M over UDP.
+const (
+	portCoAP  = 5683
+	portCoAPS = 5684
+)
+
+// Constants that keep the generators of one seed apart.
+const (
+	streamServerIDs = iota + 1
+	streamServerCoAP
+	streamDeviceCoAP
+)
+
+// generator is the n-th of a stream of random numbers.
+func generator(seed uint64, stream, n int) *rand.Rand {
+	return rand.New(rand.NewPCG(seed, 0x6c776d326d<<24|uint64(stream)<<16|uint64(n))) // "lwm2m"
+}
+
+// server is the platform: it accepts sessions, keeps registrations and serves
+// packages.
+type server struct {
+	opt  *Options
+	env  *clients.Env
+	pc   net.PacketConn
+	mux  *mux
+	cred credentials
+	ids  *idSource
+	*registry
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	tasks  sync.WaitGroup
+
+	mu       sync.Mutex
+	accepted int
+	packages map[string]*pack
+	warned   bool
+}
+
+// pack is a firmware package that the server offers over CoAP.
+type pack struct {
+	data []byte
+	etag []byte // 8 bytes
+}
+
+func newServer(opt *Options, env *clients.Env, reg *registry) (*server, error) {
+	s := &server{
+		opt: opt, env: env, registry: reg,
+		packages: make(map[string]*pack),
+	}
+	port := portCoAP
+	if opt.Security == Certificate {
+		port = portCoAPS
+		var err error
+		if s.cred, err = newCredentials(env.PKI, env.PKI.Server); err != nil {
+			return nil, err
+		}
+	}
+	pc, err := env.Platform.ListenPacket("udp", hostPort(env.Platform, port))
+	if err != nil {
+		return nil, err
+	}
+	s.pc, s.mux = pc, newMux(pc, opt.Security == Certificate)
+	s.mux.accept, s.mux.drop = s.accept, s.dropped
+	s.ids = &idSource{rng: generator(env.Seed, streamServerIDs, 0), mux: s.mux}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.tasks.Go(func() {
+		if err := s.mux.serve(); err != nil {
+			s.warn("the server's socket failed: %v", err)
+		}
+	})
+	return s, nil
+}
+
+func hostPort(h clients.Host, port int) string {
+	return net.JoinHostPort(h.Addr().String(), fmt.Sprint(port))
+}
+
+func (s *server) warn(format string, args ...any) {
+	s.env.Record(clients.Event{Kind: clients.EventWarning, Detail: fmt.Sprintf(format, args...)})
+}
+
+// dropped tells, once, of datagrams that belong to no session: a device whose
+// address changed, or one that begins with another record version than DTLS
+// 1.0 or 1.2, as some builds of mbedTLS do.
+func (s *server) dropped(from net.Addr, d []byte) {
+	s.mu.Lock()
+	first := !s.warned
+	s.warned = true
+	s.mu.Unlock()
+	if first {
+		s.warn("server: ignored a datagram of %d bytes from %v, which has no session and does not begin one", len(d), from)
+	}
+}
+
+// accept begins the session of a new peer.
+func (s *server) accept(p *peer) {
+	s.tasks.Go(func() {
+		defer p.Close()
+		err := s.serve(p)
+		if err != nil && s.ctx.Err() == nil {
+			s.env.Record(clients.Event{Kind: clients.EventState, Detail: fmt.Sprintf("server: session of %v ended: %v", p.addr, err)})
+		}
+	})
+}
+
+func (s *server) serve(p *peer) error {
+	var conn net.Conn = p
+	identity := ""
+	if s.opt.Security == Certificate {
+		var newID func(*peer) []byte
+		if s.opt.ConnectionID {
+			newID = s.ids.next
+		}
+		secure, err := acceptDTLS(s.ctx, p, s.cred, s.opt.DTLS.Platform, newID)
+		if err != nil {
+			return err
+		}
+		if identity, err = peerName(secure); err != nil {
+			return err
+		}
+		conn = secure
+	}
+	return s.converse(conn, identity)
+}
+
+// converse serves one peer until its session ends.
+func (s *server) converse(conn net.Conn, identity string) error {
+	cfg := s.opt.CoAP.Platform
+	s.mu.Lock()
+	s.accepted++
+	cfg.Rand = generator(s.env.Seed, streamServerCoAP, s.accepted)
+	s.mu.Unlock()
+	c := coap.NewConn(conn, cfg, coap.HandlerFunc(func(_ context.Context, r *coap.Request) *coap.Response {
+		return s.answer(r, identity)
+	}))
+	if err := c.Serve(); !errors.Is(err, io.EOF) {
+		return err
+	}
+	return nil // closed by the device
+}
+
+// answer is the server's side of registration, and its packages.
+func (s *server) answer(r *coap.Request, identity string) *coap.Response {
+	path := r.Path()
+	switch {
+	case path == "/rd" && r.Code == codes.POST:
+		return s.register(r, identity)
+	case strings.HasPrefix(path, "/rd/") && r.Code == codes.POST:
+		return s.update(r, identity)
+	case strings.HasPrefix(path, "/rd/") && r.Code == codes.DELETE:
+		return s.deregister(r, identity)
+	case strings.HasPrefix(path, packagePrefix) && r.Code == codes.GET:
+		return s.servePackage(path)
+	case path == "/rd", strings.HasPrefix(path, "/rd/"), strings.HasPrefix(path, packagePrefix):
+		return coap.Status(codes.MethodNotAllowed)
+	}
+	return coap.Status(codes.NotFound)
+}
+
+// packagePrefix begins the paths of packages.
+const packagePrefix = "/fw/"
+
+// offer makes a package available under a path.
+func (s *server) offer(path string, p *pack) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.packages[path] = p
+}
+
+func (s *server) servePackage(path string) *coap.Response {
+	s.mu.Lock()
+	p := s.packages[path]
+	s.mu.Unlock()
+	if p == nil {
+		return coap.Status(codes.NotFound)
+	}
+	resp := coap.Status(codes.Content)
+	resp.SetETag(p.etag)
+	resp.SetContentFormat(coap.Octets)
+	resp.Body, resp.Size = bytes.NewReader(p.data), int64(len(p.data))
+	return resp
+}
+
+// close ends everything, without a word to the devices.
+func (s *server) close() error {
+	err := s.pc.Close()
+	s.cancel()
+	s.registry.close()
+	s.mux.close() // which ends their sessions
+	s.tasks.Wait()
+	if err != nil && !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
+}
