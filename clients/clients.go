@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/thinlink/thinlink/clients/flash"
 	"github.com/thinlink/thinlink/clients/pki"
 )
 
@@ -34,6 +35,8 @@ type Env struct {
 	// Seed drives every random choice of the stack that packets or timing
 	// depend on.
 	Seed uint64
+	// Flash is the device's persistent storage; never nil.
+	Flash flash.Store
 	// KeyLog receives TLS and DTLS secrets in NSS key log format; never nil.
 	KeyLog io.Writer
 	// Record notes an event of the run; never nil, safe for concurrent use.
@@ -104,4 +107,23 @@ type Session interface {
 	// Close ends device and platform and releases everything they hold. It
 	// need not be polite to the link.
 	Close() error
+}
+
+// Rebooter is a Session whose device survives a reboot during Update: it goes
+// on from what Env.Flash holds.
+type Rebooter interface {
+	// PowerOff cuts the device's power: everything in its memory is gone, and
+	// it says good-bye to nobody. Its sockets have vanished already.
+	PowerOff()
+	// PowerOn boots the device, which connects and goes on with an update by
+	// itself. It returns when the device is connected.
+	PowerOn(ctx context.Context) error
+}
+
+// PlatformRestarter is a Session whose platform can be restarted during
+// Update. What it keeps in its database remains; sessions and sockets are
+// gone.
+type PlatformRestarter interface {
+	// RestartPlatform starts the platform again; its sockets have vanished.
+	RestartPlatform(ctx context.Context) error
 }

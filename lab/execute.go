@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/thinlink/thinlink/clients"
+	"github.com/thinlink/thinlink/clients/flash"
 	"github.com/thinlink/thinlink/clients/plain"
 )
 
@@ -23,6 +24,8 @@ type World struct {
 	KeyLog io.Writer
 	// Window is told when the measured window begins and ends.
 	Window func(start bool)
+	// Faults are what can go wrong here on purpose.
+	Faults Faults
 	// Halt ends the network: nothing that a session does when it closes
 	// reaches the trace.
 	Halt func()
@@ -46,9 +49,10 @@ func perform(ctx context.Context, run *Run, w *World) (out Outcome) {
 	defer cancel()
 	env := &clients.Env{
 		Device: w.Device, Platform: w.Platform, PKI: run.PKI, Seed: run.Seed,
-		KeyLog: w.KeyLog, Record: w.Record, Now: w.Now,
+		Flash: new(flash.Memory), KeyLog: w.KeyLog, Now: w.Now,
 	}
 	p := &player{run: run, env: env, w: w, out: &out}
+	env.Record = p.record
 	err := p.play(ctx)
 	if err != nil && ctx.Err() != nil {
 		err = errors.Join(context.Cause(ctx), err)
@@ -73,6 +77,15 @@ type player struct {
 	out     *Outcome
 	session clients.Session // nil for plain sockets
 	opened  time.Time
+	faults  *interrupter // nil without interruptions
+}
+
+// record notes a stack's event and tells the interrupter how far it is.
+func (p *player) record(e clients.Event) {
+	p.w.Record(e)
+	if p.faults != nil {
+		p.faults.observe(e)
+	}
 }
 
 // open begins the measured window.
@@ -185,11 +198,35 @@ func (p *player) ota(ctx context.Context, s clients.Session) error {
 	if err := s.Connect(ctx, reading(0)); err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
-	if err := s.Update(ctx, *p.out.Image); err != nil {
+	if err := p.update(ctx, s); err != nil {
 		return fmt.Errorf("update: %w", err)
 	}
 	p.stepDone()
 	return nil
+}
+
+// update performs the update while the interruptions happen. An interruption
+// that cannot be carried out ends the run: it would not be what was asked for.
+func (p *player) update(ctx context.Context, s clients.Session) error {
+	if len(p.run.Interrupts) == 0 {
+		return s.Update(ctx, *p.out.Image)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	p.faults = newInterrupter(p.w, s, p.run.Interrupts, int64(len(p.out.Image.Data)), p.opened)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if err := p.faults.run(ctx); err != nil {
+			cancel(err)
+		}
+	}()
+	err := s.Update(ctx, *p.out.Image)
+	if err != nil && ctx.Err() != nil {
+		err = errors.Join(context.Cause(ctx), err)
+	}
+	cancel(nil)
+	<-ended
+	return err
 }
 
 func (p *player) ping(ctx context.Context) error {

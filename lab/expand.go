@@ -11,14 +11,15 @@ import (
 
 // Matrix is what a user asks for: the product of its lists.
 type Matrix struct {
-	Scenarios []string // built-in names, suites, or files
-	Profiles  []string // built-in names or files
-	Stacks    []string // built-in names or files; none: the scenario's own
-	Engines   []string
-	Seeds     []uint64
-	Sets      []Setting // overrides of profile, scenario or stack values
-	Out       string    // directory for captures; "" writes none
-	Version   string    // of thinlink, for the captures' comments
+	Scenarios  []string // built-in names, suites, or files
+	Profiles   []string // built-in names or files
+	Stacks     []string // built-in names or files; none: the scenario's own
+	Engines    []string
+	Seeds      []uint64
+	Sets       []Setting      // overrides of profile, scenario or stack values
+	Interrupts []Interruption // of firmware updates
+	Out        string         // directory for captures; "" writes none
+	Version    string         // of thinlink, for the captures' comments
 }
 
 // Setting is one override by path.
@@ -47,6 +48,13 @@ func Expand(m Matrix) ([]*Run, error) {
 	if err := m.apply(links, cells); err != nil {
 		return nil, err
 	}
+	if len(m.Interrupts) > 0 {
+		for _, c := range cells {
+			if c.scenario.Kind != KindOTA {
+				return nil, fmt.Errorf("interruptions belong to scenario ota, not to %s", c.scenario.Name)
+			}
+		}
+	}
 	var runs []*Run
 	for _, link := range links {
 		for _, c := range cells {
@@ -54,7 +62,7 @@ func Expand(m Matrix) ([]*Run, error) {
 				for _, seed := range m.Seeds {
 					runs = append(runs, &Run{
 						Profile: link.Name, Scenario: *c.scenario, Stack: *c.stack,
-						Engine: engine, Seed: seed, Link: link.Netem(), Power: link.Power, Version: m.Version, Out: m.Out,
+						Engine: engine, Seed: seed, Link: link.Netem(), Power: link.Power, Version: m.Version, Out: m.Out, Interrupts: m.Interrupts,
 					})
 				}
 			}

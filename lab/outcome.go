@@ -87,6 +87,37 @@ func arrivalRate(trace *measure.Trace, dir string) float64 {
 	return bits / last.Sub(first).Seconds()
 }
 
+// judgeInterruptions says from a trace's events what the interruptions of an
+// update came to.
+func judgeInterruptions(trace *measure.Trace, o *measure.OTA) {
+	o.Resumed = true
+	var had int64         // the farthest image byte so far
+	var since []time.Time // interruptions that no new byte has followed yet
+	first := false        // the next data is the first after an interruption
+	for _, e := range trace.Events {
+		switch e.Kind {
+		case eventInterrupt:
+			o.Interruptions++
+			since = append(since, e.Time)
+			first = had > 0
+		case "ota.data":
+			if first && e.Offset < had-had/10 {
+				o.Resumed = false
+			}
+			first = false
+			if e.Offset+e.Length <= had {
+				continue
+			}
+			had = e.Offset + e.Length
+			for _, t := range since {
+				o.LostS = append(o.LostS, e.Time.Sub(t).Seconds())
+			}
+			since = nil
+		}
+	}
+	o.Resumed = o.Resumed && o.Interruptions > 0
+}
+
 // imageReceived reports whether the ota.data events cover the whole image:
 // with the stack's own word this makes sha256_ok.
 func imageReceived(trace *measure.Trace, size int64) bool {

@@ -19,7 +19,9 @@ type Run struct {
 	Seed     uint64
 	Link     netem.Config
 	Power    profiles.Power
-	PKI      *pki.Material `json:",omitempty"`
+	// Interrupts happen during a firmware update.
+	Interrupts []Interruption `json:",omitempty"`
+	PKI        *pki.Material  `json:",omitempty"`
 	// Version of thinlink, for the files' comments.
 	Version string `json:",omitempty"`
 	// Out is the directory for capture, key log and events; "" writes none.

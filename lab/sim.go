@@ -38,6 +38,10 @@ func runSim(ctx context.Context, run *Run, progress func(Progress)) *measure.Res
 	var trace *measure.Trace
 	out := perform(ctx, run, &World{
 		Device: net.Device(), Platform: net.Platform(), Now: time.Now, KeyLog: rec.KeyLog(),
+		Faults: Faults{
+			Outage: net.Outage, Rebind: net.Rebind,
+			ResetDevice: net.Device().Reset, ResetPlatform: net.Platform().Reset,
+		},
 		Halt: func() {
 			net.Close()
 			trace = rec.Trace()
@@ -98,6 +102,7 @@ func judge(run *Run, trace *measure.Trace, out *Outcome) *measure.Result {
 			res.OTA = new(measure.OTA)
 		}
 		res.OTA.ImageBytes = int64(len(out.Image.Data))
+		judgeInterruptions(trace, res.OTA)
 		// The stack has compared the hash; that every byte arrived is seen
 		// from outside.
 		res.OTA.SHA256OK = res.Completed && imageReceived(trace, res.OTA.ImageBytes)

@@ -67,8 +67,13 @@ type OTA struct {
 	ReceivedBytes int64 `json:"received_bytes"` // image bytes that reached the device, repeats included
 	WastedBytes   int64 `json:"wasted_bytes"`   // of these, not part of a first useful delivery
 	Interruptions int   `json:"interruptions"`
-	Resumed       bool  `json:"resumed"`
-	SHA256OK      bool  `json:"sha256_ok"`
+	// Resumed is true if after every interruption the device went on where it
+	// had stopped, or before that by less than a tenth of what it had.
+	Resumed bool `json:"resumed"`
+	// LostS is, for each interruption, the time from its start to the next
+	// image byte that the device did not have, s.
+	LostS    []float64 `json:"lost_s,omitempty"`
+	SHA256OK bool      `json:"sha256_ok"`
 }
 
 // Ping is the round trips of scenario ping: the first of each train from idle,

@@ -26,6 +26,7 @@ type runFlags struct {
 	seeds                     []uint
 	repeat                    int
 	sets                      []string
+	interrupt                 string
 	out                       string
 	json                      bool
 	clock                     string
@@ -61,6 +62,7 @@ profiles:  %s; or a YAML file`,
 	fl.UintSliceVar(&f.seeds, "seed", []uint{1}, "seeds of everything random in link and stacks")
 	fl.IntVar(&f.repeat, "repeat", 1, "runs per seed N: seeds N, N+1, ...; the median and the range are printed")
 	fl.StringArrayVar(&f.sets, "set", nil, "override a value, for example link.loss=2% or image=256KiB; repeats")
+	fl.StringVar(&f.interrupt, "interrupt", "", "interruptions of an update: outage, window, psm, reboot, platform, rebind; for example outage@50%:90s,reboot@70%")
 	fl.StringVarP(&f.out, "output", "o", "", "directory for captures (pcapng), key logs, events and results.jsonl")
 	fl.BoolVar(&f.json, "json", false, "print one JSON object per run")
 	fl.StringVar(&f.clock, "clock", "virtual", "clock of engine sim: virtual or real")
@@ -141,6 +143,12 @@ func (f *runFlags) matrix(args []string) (lab.Matrix, error) {
 	for _, e := range f.engines {
 		if e != "sim" {
 			return m, fmt.Errorf("--engine %q: want sim", e)
+		}
+	}
+	if f.interrupt != "" {
+		var err error
+		if m.Interrupts, err = lab.ParseInterruptions(f.interrupt); err != nil {
+			return m, err
 		}
 	}
 	for _, s := range f.sets {
