@@ -62,7 +62,7 @@ func TestSameSeedSameTrace(t *testing.T) {
 		overLink(t, bad(), seed, nil, func(ctx context.Context, s clients.Session, tap *tap) {
 			must(t, everyStep(ctx, s, 50_000))
 			time.Sleep(time.Minute) // the last acknowledgements
-			sizes = slices.Clone(tap.sizes)
+			sizes = slices.Clone(tap.now().sizes)
 		})
 		return sizes
 	}

@@ -21,12 +21,24 @@ import (
 // tap counts packets as the reference experiment does: Ethernet frames of 14
 // bytes more than the IP packet.
 type tap struct {
-	packets, bytes [2]int
-	sizes          []string
+	mu sync.Mutex
+	counts
+}
+
+type counts struct {
+	bytes [2]int   // by netem.Direction
+	sizes []string // of each packet, with time and direction
+}
+
+func (t *tap) now() counts {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.counts
 }
 
 func (t *tap) Sent(now time.Time, _ uint64, dir netem.Direction, ip []byte) {
-	t.packets[dir]++
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.bytes[dir] += len(ip) + 14
 	t.sizes = append(t.sizes, fmt.Sprintf("%s %v %d", now.Format("05.000"), dir, len(ip)+14))
 }
@@ -162,16 +174,19 @@ func TestReferenceExperiment(t *testing.T) {
 					must(t, c.before(ctx, s))
 					time.Sleep(time.Minute)
 				}
-				p, b, from := tap.packets, tap.bytes, len(tap.sizes)
+				before := tap.now()
 				start := time.Now()
 				must(t, c.steps(ctx, s))
 				time.Sleep(c.window - time.Since(start))
-				up, down := tap.bytes[netem.Up]-b[netem.Up], tap.bytes[netem.Down]-b[netem.Down]
-				packets := tap.packets[0] + tap.packets[1] - p[0] - p[1]
+				after := tap.now()
+				up := after.bytes[netem.Up] - before.bytes[netem.Up]
+				down := after.bytes[netem.Down] - before.bytes[netem.Down]
+				sizes := after.sizes[len(before.sizes):]
+				packets := len(sizes)
 				bytes, share := float64(up+down), float64(up)/float64(up+down)
 				t.Logf("%d packets, %.0f bytes (%+.1f %%), %.0f %% up", packets, bytes, 100*(bytes/c.bytes-1), 100*share)
 				if os.Getenv("PACKETS") != "" {
-					for _, s := range tap.sizes[from:] {
+					for _, s := range sizes {
 						t.Log(s)
 					}
 				}

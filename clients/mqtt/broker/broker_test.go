@@ -5,6 +5,7 @@ import (
 	"net"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
@@ -79,6 +80,7 @@ func TestDuplicateQoS2IsRoutedOnce(t *testing.T) {
 		c.want("PUBCOMP 5")
 		c.send(publishPacket("t", "two", 2, 5))
 		c.want("PUBREC 5")
+		synctest.Wait() // subscribers are told after the answer is on its way
 		if want := []string{"one", "two"}; !slices.Equal(got, want) {
 			t.Errorf("routed %q, want %q", got, want)
 		}

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"bufio"
@@ -153,6 +154,7 @@ func TestNothingIsLostNorDoubled(t *testing.T) {
 				b.device.Cut()
 			}
 			e.Close()
+			synctest.Wait()
 			if breaks < 10 {
 				t.Errorf("seed %d: only %d broken connections", seed, breaks)
 			}

@@ -1,0 +1,233 @@
+package mqtt
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"time"
+
+	paho "github.com/eclipse/paho.mqtt.golang"
+
+	"github.com/thinlink/thinlink/clients"
+)
+
+// link is one connection, or the attempt to get one.
+type link struct {
+	up   chan struct{} // closed when connected and subscribed
+	lost chan struct{} // closed when the next attempt begins
+	raw  net.Conn      // TCP; set before paho knows of the connection
+}
+
+func newLink() *link { return &link{up: make(chan struct{}), lost: make(chan struct{})} }
+
+// dial opens a connection to the broker. It is called by paho, also when it
+// connects again by itself.
+func (d *device) dial(*url.URL, paho.ClientOptions) (net.Conn, error) {
+	d.mu.Lock()
+	close(d.link.lost)
+	l := newLink()
+	d.link = l
+	d.mu.Unlock()
+	ctx, cancel := context.WithTimeout(d.ctx, d.opt.ConnectTimeout)
+	defer cancel()
+	raw, err := d.env.Device.DialContext(ctx, "tcp", netip.AddrPortFrom(d.env.Platform.Addr(), mqttPort).String())
+	if err != nil {
+		return nil, err
+	}
+	if err := d.setBuffers(raw); err != nil {
+		raw.Close()
+		return nil, err
+	}
+	conn := tls.Client(raw, d.tls)
+	if err := conn.HandshakeContext(ctx); err != nil {
+		raw.Close()
+		return nil, err
+	}
+	// TLS would say goodbye, and wait up to 5 s for that on a stuck link.
+	context.AfterFunc(d.ctx, func() { raw.Close() })
+	l.raw = raw
+	return conn, nil
+}
+
+// setBuffers applies the options to hosts that can; one that cannot is an
+// error rather than another experiment.
+func (d *device) setBuffers(c net.Conn) error {
+	b, ok := c.(interface {
+		SetReadBuffer(bytes int) error
+		SetWriteBuffer(bytes int) error
+	})
+	if !ok && (d.opt.SendBuffer > 0 || d.opt.ReceiveBuffer > 0) {
+		return fmt.Errorf("buffer sizes on %T: %w", c, errors.ErrUnsupported)
+	}
+	if d.opt.SendBuffer > 0 {
+		if err := b.SetWriteBuffer(int(d.opt.SendBuffer)); err != nil {
+			return err
+		}
+	}
+	if d.opt.ReceiveBuffer > 0 {
+		return b.SetReadBuffer(int(d.opt.ReceiveBuffer))
+	}
+	return nil
+}
+
+// connected subscribes on a new connection.
+func (d *device) connected() {
+	d.mu.Lock()
+	l, again := d.link, d.connections > 0
+	d.connections++
+	d.mu.Unlock()
+	if err := d.subscribe(l); err != nil {
+		if !errors.Is(err, errLost) && d.ctx.Err() == nil {
+			d.record(clients.EventWarning, "subscribe: "+err.Error())
+		}
+		l.raw.Close() // the next connection begins anew
+		return
+	}
+	d.record(clients.EventState, "connected")
+	close(l.up)
+	if again {
+		d.jobChanged() // a notification may have been lost
+	}
+}
+
+// subscribe subscribes to everything, one by one as the SDK does, or together.
+func (d *device) subscribe(l *link) error {
+	topics := d.subscriptions()
+	if d.opt.SubscribeTogether {
+		filters := make(map[string]byte)
+		for _, topic := range topics {
+			filters[topic] = byte(d.opt.QoS)
+		}
+		return d.granted(l, d.client.SubscribeMultiple(filters, nil))
+	}
+	for _, topic := range topics {
+		if err := d.granted(l, d.client.Subscribe(topic, byte(d.opt.QoS), nil)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// granted waits for SUBACK.
+func (d *device) granted(l *link, t paho.Token) error {
+	if err := await(d.ctx, l, t); err != nil {
+		return err
+	}
+	for topic, code := range t.(*paho.SubscribeToken).Result() {
+		if code > 2 {
+			return fmt.Errorf("%s was refused", topic)
+		}
+	}
+	return nil
+}
+
+// errLost ends waiting for something on a connection that is no more.
+var errLost = errors.New("connection lost")
+
+// await waits for a token.
+func await(ctx context.Context, l *link, t paho.Token) error {
+	select {
+	case <-t.Done():
+		return t.Error()
+	case <-l.lost:
+		return errLost
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// online waits for a connection that is up.
+func (d *device) online(ctx context.Context) (*link, error) {
+	for {
+		d.mu.Lock()
+		l := d.link
+		d.mu.Unlock()
+		select {
+		case <-l.up:
+			return l, nil
+		case <-l.lost:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-d.ctx.Done():
+			return nil, errOff
+		}
+	}
+}
+
+// errOff ends what a device does when it is switched off.
+var errOff = errors.New("device is switched off")
+
+// exchange publishes until done is closed or delivers: again on every new
+// connection, since a message at QoS 0 goes down with its connection and an
+// answer may.
+func exchange[T any](ctx context.Context, d *device, done <-chan T, publish func(l *link) error) (T, error) {
+	var zero T
+	for {
+		l, err := d.online(ctx)
+		if err != nil {
+			return zero, err
+		}
+		if err := publish(l); err != nil && !errors.Is(err, errLost) {
+			// Paho's errors mean that the connection is going down.
+			if err := sleep(ctx, time.Second); err != nil {
+				return zero, err
+			}
+			continue
+		}
+		select {
+		case v := <-done:
+			return v, nil
+		case <-l.lost:
+		case <-ctx.Done():
+			return zero, ctx.Err()
+		case <-d.ctx.Done():
+			return zero, errOff
+		}
+		select { // it may have come just before the connection was lost
+		case v := <-done:
+			return v, nil
+		default:
+		}
+	}
+}
+
+// publish sends one message and waits until paho has done what its QoS asks.
+func (d *device) publish(ctx context.Context, topic string, payload []byte) func(l *link) error {
+	return func(l *link) error {
+		return await(ctx, l, d.client.Publish(topic, byte(d.opt.QoS), false, payload))
+	}
+}
+
+// request publishes a request and returns the payload of its answer.
+func (d *device) request(ctx context.Context, topic string, payload func(token string) []byte) (answer, error) {
+	token := d.newToken()
+	done := make(chan answer, 1)
+	d.mu.Lock()
+	d.waiting[token] = done
+	d.mu.Unlock()
+	defer func() {
+		d.mu.Lock()
+		delete(d.waiting, token)
+		d.mu.Unlock()
+	}()
+	a, err := exchange(ctx, d, done, d.publish(ctx, topic, payload(token)))
+	if err != nil {
+		return a, fmt.Errorf("%s: %w", topic, err)
+	}
+	return a, nil
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
