@@ -29,7 +29,6 @@ type dissection struct {
 	dtls, handshakes   int64
 	undecrypted        int64 // bytes of unknown content, inside the window
 	notIP, fragments   int
-	labels             []TCPClass // by packet, if wanted
 }
 
 // flowKey is a pair of endpoints, the same for both directions.

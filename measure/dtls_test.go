@@ -2,7 +2,6 @@ package measure
 
 import (
 	"bytes"
-	"crypto/tls"
 	"net"
 	"os"
 	"strings"
@@ -89,13 +88,21 @@ func coapChanged(id uint16) []byte {
 
 // converseDTLS runs a handshake, then two exchanges of CoAP, of which the
 // second request is sent twice.
-func converseDTLS(t testing.TB, p *tape, client, server *dtls.Config, drop func(netem.Direction, int) bool) {
+func converseDTLS(t testing.TB, p *tape, client, server []dtls.Option, drop func(netem.Direction, int) bool) {
 	t.Helper()
-	client.KeyLogWriter, client.InsecureSkipVerify = p, true
+	clientOptions := []dtls.ClientOption{dtls.WithKeyLogWriter(p), dtls.WithInsecureSkipVerify(true)}
+	for _, o := range client {
+		clientOptions = append(clientOptions, o)
+	}
+	var serverOptions []dtls.ServerOption
+	for _, o := range server {
+		serverOptions = append(serverOptions, o)
+	}
 	a, b := p.packetPipe(drop)
-	done := make(chan error, 1)
+	done, read := make(chan error, 1), make(chan struct{})
+	defer close(read)
 	go func() {
-		s, err := dtls.Server(b, peerAddr, server)
+		s, err := dtls.ServerWithOptions(b, peerAddr, serverOptions...)
 		if err == nil {
 			buf := make([]byte, 1500)
 			for range 3 {
@@ -108,11 +115,12 @@ func converseDTLS(t testing.TB, p *tape, client, server *dtls.Config, drop func(
 			}
 		}
 		done <- err
-		if err == nil {
+		<-read // an early close_notify would overtake the last answer
+		if s != nil {
 			s.Close()
 		}
 	}()
-	c, err := dtls.Client(a, peerAddr, client)
+	c, err := dtls.ClientWithOptions(a, peerAddr, clientOptions...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +138,18 @@ func converseDTLS(t testing.TB, p *tape, client, server *dtls.Config, drop func(
 	c.Close()
 }
 
-func psk([]byte) ([]byte, error) { return []byte("secret key of 16"), nil }
+// pskOptions are both ends' options for a pre-shared key; cid adds a connection
+// identifier of 8 bytes.
+func pskOptions(suite dtls.CipherSuiteID, cid bool) []dtls.Option {
+	options := []dtls.Option{
+		dtls.WithCipherSuites(suite), dtls.WithPSKIdentityHint([]byte("id")),
+		dtls.WithPSK(func([]byte) ([]byte, error) { return []byte("secret key of 16"), nil }),
+	}
+	if cid {
+		options = append(options, dtls.WithConnectionIDGenerator(dtls.RandomCIDGenerator(8)))
+	}
+	return options
+}
 
 // TestLayersDTLS: what real connections carry is found again.
 func TestLayersDTLS(t *testing.T) {
@@ -160,13 +179,18 @@ func TestLayersDTLS(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				client := &dtls.Config{CipherSuites: []dtls.CipherSuiteID{tt.suite}, ConnectionIDGenerator: tt.up, MTU: tt.mtu}
-				server := &dtls.Config{CipherSuites: []dtls.CipherSuiteID{tt.suite}, ConnectionIDGenerator: tt.down, MTU: tt.mtu}
+				client, server := []dtls.Option{dtls.WithCipherSuites(tt.suite)}, []dtls.Option{dtls.WithCipherSuites(tt.suite)}
 				if tt.psk {
-					client.PSK, client.PSKIdentityHint = psk, []byte("id")
-					server.PSK, server.PSKIdentityHint = psk, []byte("id")
+					client, server = pskOptions(tt.suite, false), pskOptions(tt.suite, false)
 				} else {
-					server.Certificates = []tls.Certificate{cert}
+					server = append(server, dtls.WithCertificates(cert))
+				}
+				if tt.up != nil {
+					client = append(client, dtls.WithConnectionIDGenerator(tt.up))
+					server = append(server, dtls.WithConnectionIDGenerator(tt.down))
+				}
+				if tt.mtu > 0 {
+					client, server = append(client, dtls.WithMTU(tt.mtu)), append(server, dtls.WithMTU(tt.mtu))
 				}
 				p := newTape(5684)
 				converseDTLS(t, p, client, server, nil)
@@ -212,20 +236,18 @@ func TestDTLSRetransmissions(t *testing.T) {
 	}{
 		{"none", func(netem.Direction, int) bool { return false }, 0},
 		{"first ClientHello", func(dir netem.Direction, n int) bool { return dir == up && n == 1 }, 1},
-		// ServerHello ... ServerHelloDone (PSK: two messages) are repeated
-		// when the client repeats its ClientHello.
-		{"server's flight", func(dir netem.Direction, n int) bool { return dir == down && n == 2 }, 3},
+		// ServerHello, ServerKeyExchange and ServerHelloDone are repeated when
+		// the client repeats its ClientHello.
+		{"server's flight", func(dir netem.Direction, n int) bool { return dir == down && n == 2 }, 1 + 3},
 		// ClientKeyExchange and Finished of the client are repeated; the
 		// server, which has waited as long, repeats its flight too.
-		{"client's last flight", func(dir netem.Direction, n int) bool { return dir == up && n == 3 }, 2 + 2},
+		{"client's last flight", func(dir netem.Direction, n int) bool { return dir == up && n == 3 }, 2 + 3},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				suites := []dtls.CipherSuiteID{dtls.TLS_PSK_WITH_AES_128_CCM_8}
 				p := newTape(5684)
-				converseDTLS(t, p,
-					&dtls.Config{CipherSuites: suites, PSK: psk, PSKIdentityHint: []byte("id")},
-					&dtls.Config{CipherSuites: suites, PSK: psk}, tt.drop)
+				options := pskOptions(dtls.TLS_PSK_WITH_AES_128_CCM_8, false)
+				converseDTLS(t, p, options, options, tt.drop)
 				trace := p.done()
 				for _, keys := range []bool{true, false} {
 					if !keys {
@@ -245,8 +267,7 @@ func TestDTLSRetransmissions(t *testing.T) {
 // belong to the old session.
 func TestDTLSRebinding(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		suites := []dtls.CipherSuiteID{dtls.TLS_PSK_WITH_AES_128_CCM_8}
-		cid := dtls.RandomCIDGenerator(8)
+		options := pskOptions(dtls.TLS_PSK_WITH_AES_128_CCM_8, true)
 		p := newTape(5684)
 		drop := func(dir netem.Direction, n int) bool {
 			if dir == up && n == 4 { // the first request
@@ -254,9 +275,7 @@ func TestDTLSRebinding(t *testing.T) {
 			}
 			return false
 		}
-		converseDTLS(t, p,
-			&dtls.Config{CipherSuites: suites, PSK: psk, PSKIdentityHint: []byte("id"), ConnectionIDGenerator: cid},
-			&dtls.Config{CipherSuites: suites, PSK: psk, ConnectionIDGenerator: cid}, drop)
+		converseDTLS(t, p, options, options, drop)
 		r := sum(t, p.done())
 		if r.Layers.Protocol != 3*16+3*12 || r.Retransmissions.CoAP != 1 || len(r.Warnings) > 0 {
 			t.Errorf("%+v", r)
@@ -267,11 +286,9 @@ func TestDTLSRebinding(t *testing.T) {
 // TestDTLSWithoutKeys: the layers below are still known.
 func TestDTLSWithoutKeys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		suites := []dtls.CipherSuiteID{dtls.TLS_PSK_WITH_AES_128_CCM_8}
 		p := newTape(5684)
-		converseDTLS(t, p,
-			&dtls.Config{CipherSuites: suites, PSK: psk, PSKIdentityHint: []byte("id")},
-			&dtls.Config{CipherSuites: suites, PSK: psk}, nil)
+		options := pskOptions(dtls.TLS_PSK_WITH_AES_128_CCM_8, false)
+		converseDTLS(t, p, options, options, nil)
 		trace := p.done()
 		trace.KeyLog = nil
 		r := sum(t, trace)

@@ -163,14 +163,8 @@ func TestTsharkDTLS(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			p.devicePort++
-			suites := []dtls.CipherSuiteID{tt.suite}
-			client := &dtls.Config{CipherSuites: suites, PSK: psk, PSKIdentityHint: []byte("id")}
-			server := &dtls.Config{CipherSuites: suites, PSK: psk}
-			if tt.cid {
-				client.ConnectionIDGenerator = dtls.RandomCIDGenerator(8)
-				server.ConnectionIDGenerator = dtls.RandomCIDGenerator(8)
-			}
-			converseDTLS(t, p, client, server, nil)
+			options := pskOptions(tt.suite, tt.cid)
+			converseDTLS(t, p, options, options, nil)
 		})
 	}
 	trace := p.done()
