@@ -82,6 +82,9 @@ func wrap(spans []tlsdec.Span, plain classes) classes {
 		case tlsdec.Opaque:
 			c.add(s.Len, classOpaque)
 			continue
+		case tlsdec.Incomplete:
+			c.add(s.Len, classPayload)
+			continue
 		}
 		for n := int64(s.Len); n > 0; {
 			if i == len(plain.ends) {

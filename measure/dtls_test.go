@@ -283,6 +283,22 @@ func TestDTLSRebinding(t *testing.T) {
 	})
 }
 
+// TestDTLSReboot: a new session between the same ports may use the old
+// session's message IDs.
+func TestDTLSReboot(t *testing.T) {
+	p := newTape(5684)
+	for range 2 {
+		synctest.Test(t, func(t *testing.T) {
+			options := pskOptions(dtls.TLS_PSK_WITH_AES_128_CCM_8, false)
+			converseDTLS(t, p, options, options, nil)
+		})
+	}
+	r := sum(t, p.done())
+	if want := (Retransmissions{CoAP: 2, CoAPSpurious: 2, TLSHandshakes: 2}); r.Retransmissions != want || len(r.Warnings) > 0 {
+		t.Errorf("%+v, want %+v; warnings %q", r.Retransmissions, want, r.Warnings)
+	}
+}
+
 // TestDTLSWithoutKeys: the layers below are still known.
 func TestDTLSWithoutKeys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -60,7 +60,9 @@ type captureMeta struct {
 // understand: IP packets on two interfaces, inside and outside the measured
 // window (on one, if the window holds them all), the keys, a comment on each
 // packet the link dropped and on the window's first, and every packet's fate
-// in a custom option.
+// in a custom option. Because dropped packets are there as well as their
+// retransmissions, Wireshark reassembles streams best with its preference
+// tcp.reassemble_out_of_order.
 func WritePCAPNG(w io.Writer, t *Trace, about About) error {
 	meta, err := json.Marshal(captureMeta{t.Device, t.Start, t.WindowStart, t.WindowEnd, t.FatesKnown})
 	if err != nil {

@@ -250,6 +250,23 @@ func TestHoles(t *testing.T) {
 	}
 }
 
+// TestBrokenOff: the beginning of a record is payload, and no reason to warn.
+func TestBrokenOff(t *testing.T) {
+	trace := download(t, 100_000)
+	whole := Judge(trace).Layers
+	last := len(trace.Packets)
+	for size := 0; size < 50_000; last-- {
+		if p := trace.Packets[last-1]; p.Dir == down {
+			size += len(p.Data) - 52
+		}
+	}
+	trace.Packets = trace.Packets[:last]
+	r := sum(t, trace)
+	if len(r.Warnings) > 0 || r.Layers.Protocol != whole.Protocol || r.Layers.Payload < 45_000 || r.Layers.Payload > 55_000 {
+		t.Errorf("%+v of %+v, warnings %q", r.Layers, whole, r.Warnings)
+	}
+}
+
 // download is an HTTPS download of n bytes.
 func download(tb testing.TB, n int) *Trace {
 	p := newTape(443)

@@ -1,6 +1,40 @@
 // Package measure turns the trace of a run into numbers: packets, bytes by
 // direction and by layer, retransmissions. It reads no clock and needs no
 // engine: a capture that anybody made gives the same counts.
+//
+// Nouns: a Recorder taps a link and collects a Trace: packets with their fates,
+// events, keys, the measured window. Judge makes a Result of it, Describe the
+// Traffic's shape. WriteFiles and ReadTrace keep a trace as a pcapng capture
+// with events beside it; Open reads a foreign capture; PaperRule counts as the
+// reference experiment did.
+//
+//	rec := measure.NewRecorder(start, device) // the link's netem.Tap
+//	rec.OpenWindow(now)
+//	...
+//	rec.CloseWindow(now)
+//	trace := rec.Trace()
+//	result := measure.Judge(trace)
+//	files, err := measure.WriteFiles(dir, "run", trace, measure.About{Profile: "nbiot"})
+//
+// Bytes are IP packets where a router next to the device sees them, sent,
+// whatever became of them. Every byte belongs to one layer: IP and transport
+// headers; security (handshakes, record headers, nonces, tags); protocol (MQTT,
+// CoAP and HTTP headers); payload. What is sent again counts again, in its own
+// layers. TLS 1.2 and 1.3 and DTLS 1.2 are decrypted with the trace's keys;
+// what cannot be decrypted is payload, with a warning.
+//
+// Retransmissions. TCP: segments that repeat sequence numbers, as Wireshark
+// classifies them (TCPClass); with fates known, those it calls out of order are
+// included, because at the sender's end of a link nothing was reordered yet.
+// CoAP: copies of a confirmable or non-confirmable message by message ID within
+// EXCHANGE_LIFETIME, as tshark's coap.retransmitted; repeated ACKs are not
+// counted. DTLS: handshake messages (or fragments of them) sent again in a new
+// record; one datagram may carry several. TLSHandshakes: negotiations that got
+// as far as a ServerHello, HelloRetryRequest apart.
+//
+// Limitations: IP fragments are counted, not reassembled; MQTT over WebSocket,
+// QUIC and CoAP over TCP count as payload; header fields of HTTP/2 are not
+// decoded; captures are held in memory.
 package measure
 
 import (

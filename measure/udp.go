@@ -94,6 +94,9 @@ func (d *dissection) message(f *udpFlow, p *Packet, b []byte, in bool) (header i
 
 func (d *dissection) dtlsDatagram(f *udpFlow, p *Packet, b []byte, in bool) {
 	for _, r := range f.session.Datagram(int(p.Dir), b) {
+		if r.Restart { // message IDs belong to a session, RFC 7252 section 9.1.1
+			clear(f.coap)
+		}
 		if in {
 			d.dtls += int64(r.Repeats)
 			if r.ServerHello {

@@ -33,6 +33,8 @@ type Record struct {
 	Repeats int
 	// ServerHello is set on the first copy of a handshake's ServerHello.
 	ServerHello bool
+	// Restart is set on the first ClientHello of a new association.
+	Restart bool
 }
 
 // Session follows one DTLS association, handshake after handshake. Directions
@@ -203,7 +205,7 @@ func (s *Session) handshakes(dir int, record uint64, b []byte, r *Record) {
 		body := b[handshakeHeaderLen : handshakeHeaderLen+n]
 		b = b[handshakeHeaderLen+n:]
 		if typ == msgClientHello && offset == 0 && record>>48 == 0 {
-			s.restart(dir, body)
+			r.Restart = s.restart(dir, body) || r.Restart
 		}
 		id := fragmentID{dir, uint16(record >> 48), typ, seq, offset}
 		if repeat := s.note(id, record, r); repeat || record>>48 != 0 {
@@ -221,15 +223,16 @@ func (s *Session) handshakes(dir int, record uint64, b []byte, r *Record) {
 
 // restart begins a new handshake if a ClientHello has a Random that was not
 // seen yet.
-func (s *Session) restart(dir int, body []byte) {
+func (s *Session) restart(dir int, body []byte) bool {
 	h, ok := parseHello(body, false, true)
 	if !ok || s.haveClient && h.random == s.hello[Client].random && dir == s.client {
-		return
+		return false
 	}
 	// The records of the old association may still be on their way, but their
 	// keys are the old epoch's: nobody can use them any more.
 	*s = Session{keys: s.keys, client: dir, records: s.records, plain: s.plain, seen: make(map[fragmentID]uint64)}
 	s.haveClient, s.hello[Client] = true, h
+	return true
 }
 
 // maxDTLSHello limits the size of a hello, bytes.

@@ -22,6 +22,10 @@ const (
 	Content
 	// Opaque bytes are probably the application's, but could not be decrypted.
 	Opaque
+	// Incomplete bytes are the application's: the beginning of a record whose
+	// end was never sent, as when a connection breaks. Only a whole record can
+	// be decrypted.
+	Incomplete
 )
 
 // Span is a run of bytes of one kind.
@@ -271,7 +275,11 @@ func (w *walker) partial(typ byte, fragment []byte) {
 	front, _ := w.overhead()
 	front = min(front, len(fragment))
 	w.out.add(front, Security)
-	w.unknown(len(fragment) - front)
+	if w.current != nil {
+		w.out.add(len(fragment)-front, Incomplete)
+	} else {
+		w.unknown(len(fragment) - front)
+	}
 }
 
 // overhead is what surrounds the content of a data record: known from the
