@@ -99,7 +99,6 @@ type Conn struct {
 	cwndLimited  bool
 	maxOut       uint32 // most segments outstanding in this window
 	cwndUsageSeq uint32
-	sackReneg    bool
 
 	rtt rttState
 

@@ -137,6 +137,32 @@ func TestHalfOpenPeer(t *testing.T) {
 	s.in(tcp.ACK, 500, 700, 0)
 	s.want("R 700")
 	s.wantState(tcp.SynSent)
+	s.advance(20 * time.Millisecond) // the way is free now
+	s.want("S 0:1")
+}
+
+// A SYN that is newer may take the place of a connection in TIME-WAIT.
+func TestReusable(t *testing.T) {
+	s := dial(t, tcp.Linux(), 100*time.Millisecond)
+	syn := s.fill(tcp.Segment{Flags: tcp.SYN, Seq: 5000, WindowScale: -1})
+	if s.c.Reusable(&syn) {
+		t.Error("in ESTABLISHED")
+	}
+	s.do(s.c.CloseWrite)
+	s.in(tcp.FIN|tcp.ACK, 1, 2, 0)
+	s.wantState(tcp.TimeWait)
+	if s.advance(time.Second); !s.c.Reusable(&tcp.Segment{Flags: tcp.SYN, Timestamps: true, TSVal: s.clock()}) {
+		t.Error("a newer timestamp")
+	}
+	if s.c.Reusable(&tcp.Segment{Flags: tcp.SYN, Timestamps: true, TSVal: s.clock() - 5000}) {
+		t.Error("an older timestamp")
+	}
+	if !s.c.Reusable(&tcp.Segment{Flags: tcp.SYN, Seq: theirISS + 100}) || s.c.Reusable(&tcp.Segment{Flags: tcp.SYN, Seq: theirISS - 100}) {
+		t.Error("by sequence number")
+	}
+	if s.c.Reusable(&tcp.Segment{Flags: tcp.SYN | tcp.ACK, Seq: theirISS + 100}) {
+		t.Error("a SYN-ACK opens nothing")
+	}
 }
 
 func TestSimultaneousOpen(t *testing.T) {

@@ -50,6 +50,11 @@ func (c *Conn) inputSynSent(s *Segment) {
 		if s.Ack != c.sndNxt || c.forgedEcho(s) {
 			if r, ok := Reset(s); ok {
 				c.out = append(c.out, outgoing{Segment: r})
+				if c.retransmits == 0 {
+					// An older connection answers; the reset ends it, and our
+					// SYN need not wait for its time-out.
+					c.arm(timerRetransmit, 2*c.cfg.Tick)
+				}
 			}
 			return
 		}
@@ -188,6 +193,20 @@ func (c *Conn) inputTimeWait(s *Segment) {
 		}
 		c.sendACK()
 	}
+}
+
+// Reusable says whether a SYN may open a new connection in the place of this
+// one, which then is to be dropped: it is in TIME-WAIT, and the SYN cannot be
+// an old one by its timestamp or its sequence number (RFC 9293 section
+// 3.10.7.4, RFC 6191).
+func (c *Conn) Reusable(syn *Segment) bool {
+	if c.state != TimeWait || syn.Flags&(SYN|ACK|RST) != SYN {
+		return false
+	}
+	if c.tsOK && syn.Timestamps && syn.TSVal != c.rcv.tsRecent {
+		return int32(syn.TSVal-c.rcv.tsRecent) > 0
+	}
+	return after(syn.Seq, c.rcv.nxt)
 }
 
 // inputSynchronised is RFC 9293 section 3.10.7.4 for the states from
@@ -374,7 +393,6 @@ func (c *Conn) processACK(s *Segment) bool {
 	}
 	var e ackEvent
 	e.una = una
-	e.reneging = c.sackReneg
 	if after(s.Ack, una) {
 		e.flag |= ackAdvanced
 		c.retransmits = 0
@@ -394,7 +412,7 @@ func (c *Conn) processACK(s *Segment) bool {
 	c.probesOut = 0
 	if outstanding == 0 {
 		if e.flag&ackDSACK != 0 {
-			c.recover(&e)
+			c.judge(&e)
 		}
 		c.windowOpened()
 		c.processProbeACK(s.Ack, &e)
@@ -407,7 +425,7 @@ func (c *Conn) processACK(s *Segment) bool {
 		if e.flag&(ackAdvanced|ackNotDup|ackDSACK) == 0 {
 			e.dupACK = true
 		}
-		c.recover(&e)
+		c.judge(&e)
 	}
 	if e.flag&ackSetTimer != 0 && !c.scheduleLossProbe(true) {
 		c.rearm()
@@ -428,7 +446,7 @@ func (c *Conn) processOldACK(s *Segment) bool {
 	if len(s.SACK) > 0 && c.sackOK {
 		e := ackEvent{una: c.sndUna, highSacked: c.highestSacked()}
 		c.processSACK(s, &e)
-		c.recover(&e)
+		c.judge(&e)
 		c.transmitRecovery(&e)
 	}
 	return true
@@ -464,7 +482,6 @@ type ackEvent struct {
 	una        uint32 // SND.UNA before
 	highSacked uint32 // end of the highest SACKed segment before
 	dupACK     bool
-	reneging   bool
 
 	// Times of transmission of the first and last segment newly SACKed or
 	// acknowledged that were sent once; 0: none.

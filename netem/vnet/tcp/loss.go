@@ -35,7 +35,6 @@ func (c *Conn) markAllLost() {
 	reneged := head != nil && head.sacked
 	if reneged {
 		c.counts.sacked = 0
-		c.sackReneg = true
 	} else if !c.sackOK {
 		c.counts.sacked = 0
 	}
@@ -141,7 +140,6 @@ func (c *Conn) undoRecovery() bool {
 		return true
 	}
 	c.setCA(caOpen)
-	c.sackReneg = false
 	return false
 }
 
@@ -202,7 +200,6 @@ func (c *Conn) undoLoss(frto bool) bool {
 	}
 	if frto || c.sackOK {
 		c.setCA(caOpen)
-		c.sackReneg = false
 	}
 	return true
 }

@@ -64,9 +64,9 @@ func (c *Conn) initUndo() {
 	}
 }
 
-// recover decides what an unusual ACK means: RFC 5681 section 3.2, RFC 6582,
+// judge decides what an unusual ACK means: RFC 5681 section 3.2, RFC 6582,
 // RFC 6675 section 5 and RFC 8985 in Linux's state machine.
-func (c *Conn) recover(e *ackEvent) {
+func (c *Conn) judge(e *ackEvent) {
 	advanced := e.flag&ackAdvanced != 0
 	if c.counts.packets == 0 {
 		c.counts.sacked = 0

@@ -62,9 +62,6 @@ func (f Flags) String() string {
 // headerLen is the header without options.
 const headerLen = 20
 
-// maxOptionSpace is what the four-bit data offset leaves for options.
-const maxOptionSpace = 40
-
 // The option kinds of RFC 9293, RFC 7323 and RFC 2018.
 const (
 	optEnd           = 0
