@@ -97,12 +97,19 @@ func Serve(ln net.Listener, cfg *tls.Config, files *Files) (close func() error) 
 	}
 	srv.Protocols.SetHTTP1(true)
 	stopped := make(chan error, 1)
-	go func() { stopped <- srv.Serve(ln) }()
+	go func() {
+		err := srv.Serve(ln)
+		if errors.Is(err, http.ErrServerClosed) || errors.Is(err, net.ErrClosed) {
+			err = nil
+		}
+		stopped <- err
+	}()
 	return func() error {
 		err := srv.Close()
-		if serr := <-stopped; !errors.Is(serr, http.ErrServerClosed) {
-			err = errors.Join(err, serr)
+		if errors.Is(err, net.ErrClosed) { // the host has lost its sockets
+			err = nil
 		}
+		err = errors.Join(err, <-stopped)
 		conns.Wait()
 		return err
 	}

@@ -22,12 +22,12 @@ import (
 const mqttPort = 8883
 
 // device is one power cycle of the device: all in it is lost by a reboot but
-// the flash.
+// what is kept and Env.Flash.
 type device struct {
-	opt   Options
-	env   *clients.Env
-	tls   *tls.Config
-	flash *flash
+	opt  Options
+	env  *clients.Env
+	tls  *tls.Config
+	kept *kept
 
 	client  paho.Client
 	ctx     context.Context // ends with the power
@@ -46,18 +46,34 @@ type device struct {
 	connections int
 }
 
+// kept is what a reboot leaves beside Env.Flash: the messages of a persistent
+// MQTT session, standing for paho's file store, and the number of the last
+// request, so that client tokens stay unique.
+type kept struct {
+	store    paho.Store
+	requests int
+}
+
+func newKept() *kept { return &kept{store: keptStore{paho.NewOrderedMemoryStore()}} }
+
+// keptStore stays open: a client that is switched off closes its store late,
+// when the next one may be using it.
+type keptStore struct{ *paho.OrderedMemoryStore }
+
+func (keptStore) Close() {}
+
 // answer is what "/accepted" or "/rejected" carried.
 type answer struct {
 	accepted bool
 	payload  []byte
 }
 
-func newDevice(opt Options, env *clients.Env, cfg *tls.Config, f *flash) *device {
+func newDevice(opt Options, env *clients.Env, cfg *tls.Config, k *kept) *device {
 	d := &device{
-		opt: opt, env: env, tls: cfg, flash: f,
+		opt: opt, env: env, tls: cfg, kept: k,
 		link:     newLink(),
 		rnd:      rand.New(rand.NewPCG(env.Seed, seedTokens)),
-		requests: f.requests,
+		requests: k.requests,
 		waiting:  make(map[string]chan answer),
 		commands: make(chan int64, 16),
 		jobs:     make(chan *job, 1),
@@ -81,7 +97,7 @@ func (d *device) clientOptions() *paho.ClientOptions {
 	o.SetPingTimeout(d.opt.PingTimeout)
 	o.SetConnectTimeout(d.opt.ConnectTimeout)
 	o.SetMaxReconnectInterval(d.opt.ReconnectMax)
-	o.SetStore(d.flash.store)
+	o.SetStore(d.kept.store)
 	// No SetMaxResumePubInFlight: steps come one at a time, so there is no storm
 	// of stored messages, and its goroutine races with paho's reconnecting.
 	o.SetCustomOpenConnectionFn(d.dial)
@@ -174,7 +190,7 @@ func (d *device) newToken() string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.requests = d.requests%99999 + 1
-	d.flash.requests = d.requests
+	d.kept.requests = d.requests
 	var letters [5]byte
 	for i := range letters {
 		letters[i] = byte('a' + d.rnd.IntN(26))

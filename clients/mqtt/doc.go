@@ -20,9 +20,12 @@
 //
 // What the reference experiment (MachNation, April 2020) does not publish was
 // chosen so that its sizes come out: the layout of the report (see payload.go)
-// and the subscriptions (see device.go).
+// and what the device does at every start (see device.go).
 //
-// Limitations: one device; a step that is cut short by a lost connection is
+// A session is a clients.Rebooter and a clients.PlatformRestarter. The image
+// lives in Env.Flash; shadows, jobs and images survive the platform's restart.
+//
+// Limitations: one device; MQTT sessions do not survive the platform's restart; a step that is cut short by a lost connection is
 // repeated on the next one, so that at QoS 0 and 1 a platform may see a report
 // or a device a command twice; paho checks its keep-alive every 5 s, so a PINGREQ
 // comes up to 5 s late.

@@ -36,7 +36,7 @@ func everyStep(ctx context.Context, s clients.Session, size int) error {
 			return err
 		}
 	}
-	return s.Update(ctx, image(size))
+	return s.Update(ctx, newImage(size))
 }
 
 func TestBadLink(t *testing.T) {
@@ -83,11 +83,11 @@ func TestSameSeedSameTrace(t *testing.T) {
 // BenchmarkUpdate1MiB is connecting and a firmware update of 1 MiB over a link
 // that takes no time. RSA keys are made before.
 func BenchmarkUpdate1MiB(b *testing.B) {
-	img := image(1 << 20)
+	img := newImage(1 << 20)
 	rsaMaterial()
 	b.SetBytes(1 << 20)
 	for b.Loop() {
-		s, _, end := newSession(b, netem.Config{MTU: 1500}, 1, DefaultOptions())
+		s, _, _, end := newSession(b, netem.Config{MTU: 1500}, 1, DefaultOptions())
 		if err := s.Connect(b.Context(), reading); err != nil {
 			b.Fatal(err)
 		}

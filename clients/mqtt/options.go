@@ -51,7 +51,7 @@ func DefaultOptions() Options {
 		Topics:         "shadow",
 		Indent:         4,
 		OTA:            "https",
-		OTAStall:       10 * time.Minute,
+		OTAStall:       15 * time.Minute, // about when Linux gives up sending (tcp_retries2)
 		ConnectTimeout: 15 * time.Minute,
 		PingTimeout:    5 * time.Minute,
 		ReconnectMax:   2 * time.Minute,

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/thinlink/thinlink/clients"
+	"github.com/thinlink/thinlink/clients/flash"
 	"github.com/thinlink/thinlink/clients/pki"
 	"github.com/thinlink/thinlink/netem"
 	"github.com/thinlink/thinlink/netem/vnet"
@@ -56,14 +57,14 @@ var rsaMaterial = sync.OnceValue(func() *pki.Material {
 })
 
 // newSession starts a session over a modelled link; end closes all of it.
-func newSession(tb testing.TB, link netem.Config, seed uint64, opt Options) (s clients.Session, packets *tap, end func()) {
+func newSession(tb testing.TB, link netem.Config, seed uint64, opt Options) (s clients.Session, packets *tap, n *vnet.Network, end func()) {
 	tb.Helper()
 	stack, err := New(opt)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	packets = new(tap)
-	n, err := vnet.New(vnet.Config{
+	n, err = vnet.New(vnet.Config{
 		Device:   vnet.HostConfig{Addr: netip.MustParseAddr("10.0.0.2"), GRO: true},
 		Platform: vnet.HostConfig{Addr: netip.MustParseAddr("10.0.0.1"), GRO: true},
 		Link:     link, Seed: seed, Tap: packets,
@@ -73,12 +74,12 @@ func newSession(tb testing.TB, link netem.Config, seed uint64, opt Options) (s c
 	}
 	s, err = stack.Start(tb.Context(), &clients.Env{
 		Device: n.Device(), Platform: n.Platform(), PKI: rsaMaterial(), Seed: seed,
-		KeyLog: io.Discard, Record: func(clients.Event) {}, Now: time.Now,
+		Flash: new(flash.Memory), KeyLog: io.Discard, Record: func(clients.Event) {}, Now: time.Now,
 	})
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return s, packets, func() {
+	return s, packets, n, func() {
 		if err := s.Close(); err != nil {
 			tb.Errorf("close: %v", err)
 		}
@@ -95,7 +96,7 @@ func overLink(t *testing.T, link netem.Config, seed uint64, edit func(*Options),
 	}
 	rsaMaterial() // outside the bubble, once for all
 	synctest.Test(t, func(t *testing.T) {
-		s, packets, end := newSession(t, link, seed, opt)
+		s, packets, _, end := newSession(t, link, seed, opt)
 		test(t.Context(), s, packets)
 		end()
 		time.Sleep(time.Hour) // paho may sleep before it connects again
@@ -163,7 +164,7 @@ func TestReferenceExperiment(t *testing.T) {
 				if err := s.Connect(ctx, reading); err != nil {
 					return err
 				}
-				return s.Update(ctx, image(1<<20))
+				return s.Update(ctx, newImage(1<<20))
 			},
 			window: 5 * time.Minute, bytes: 1.11e6, within: .03,
 		},

@@ -87,7 +87,7 @@ func FuzzReceived(f *testing.F) {
 	f.Add(commandTopic, `{"command":7}`)
 	f.Fuzz(func(t *testing.T, topic, payload string) {
 		env := &clients.Env{Record: func(clients.Event) {}}
-		d := newDevice(DefaultOptions(), env, nil, newFlash())
+		d := newDevice(DefaultOptions(), env, nil, newKept())
 		defer d.off()
 		done := make(chan answer, 1)
 		d.waiting["t"] = done

@@ -20,60 +20,75 @@ import (
 type platform struct {
 	opt    Options
 	env    *clients.Env
-	broker *broker.Broker
+	tls    *tls.Config
 	shadow *shadow.Service
 	jobs   *jobs.Service
 	files  httpfile.Files
-	stop   []func() error // in reverse order
 
 	mu      sync.Mutex
+	broker  *broker.Broker
+	stop    []func() error   // ends what runs, in reverse order
 	reading *clients.Reading // awaited on the plain topic
 	arrived chan struct{}    // closed when it has come
 	ended   map[string]chan jobs.Execution
 }
 
 func newPlatform(opt Options, env *clients.Env, cfg *tls.Config) (*platform, error) {
-	p := &platform{
-		opt: opt, env: env, broker: broker.New(broker.Options{}),
-		ended: make(map[string]chan jobs.Execution),
-	}
-	if err := p.start(cfg); err != nil {
+	p := &platform{opt: opt, env: env, tls: cfg, ended: make(map[string]chan jobs.Execution)}
+	p.shadow = shadow.New(env.Now, func(thing string, _ []byte) {
+		env.Record(clients.Event{Kind: clients.EventReport, Detail: shadow.Topic(thing, "update")})
+	})
+	p.jobs = jobs.New(env.Now, p.jobChanged)
+	if err := p.start(); err != nil {
 		return nil, errors.Join(err, p.close())
 	}
 	return p, nil
 }
 
-func (p *platform) start(cfg *tls.Config) error {
-	p.stop = append(p.stop, p.broker.Close)
-	var err error
-	if p.shadow, err = shadow.Serve(p.broker, p.env.Now, func(thing string, _ []byte) {
-		p.env.Record(clients.Event{Kind: clients.EventReport, Detail: shadow.Topic(thing, "update")})
-	}); err != nil {
+// start serves with a new broker.
+func (p *platform) start() error {
+	b := broker.New(broker.Options{})
+	p.mu.Lock()
+	p.broker, p.stop = b, []func() error{b.Close}
+	p.mu.Unlock()
+	if err := errors.Join(p.shadow.Serve(b), p.jobs.Serve(b)); err != nil {
 		return err
 	}
-	if p.jobs, err = jobs.Serve(p.broker, p.env.Now, p.jobChanged); err != nil {
-		return err
-	}
-	if _, err := p.broker.Subscribe(reportTopic, p.reported); err != nil {
+	if _, err := b.Subscribe(reportTopic, p.reported); err != nil {
 		return err
 	}
 	ln, err := p.listen(mqttPort)
 	if err != nil {
 		return err
 	}
-	secure := tls.NewListener(ln, cfg)
+	secure := tls.NewListener(ln, p.tls)
 	served := make(chan error, 1)
-	go func() { served <- p.broker.Serve(secure) }()
-	p.stop = append(p.stop, func() error { return errors.Join(p.broker.Close(), <-served) })
+	go func() { served <- b.Serve(secure) }()
+	p.ending(func() error { return errors.Join(b.Close(), <-served) })
 
 	// An object store knows nothing of devices' certificates.
-	public := cfg.Clone()
+	public := p.tls.Clone()
 	public.ClientAuth = tls.NoClientCert
 	if ln, err = p.listen(httpsPort); err != nil {
 		return err
 	}
-	p.stop = append(p.stop, httpfile.Serve(ln, public, &p.files))
+	p.ending(httpfile.Serve(ln, public, &p.files))
 	return nil
+}
+
+func (p *platform) ending(f func() error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stop = append(p.stop, f)
+}
+
+// restart ends the broker and the file server and starts them again.
+func (p *platform) restart() error { return errors.Join(p.close(), p.start()) }
+
+func (p *platform) current() *broker.Broker {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.broker
 }
 
 func (p *platform) listen(port uint16) (net.Listener, error) {
@@ -107,7 +122,7 @@ func (p *platform) await(r clients.Reading) <-chan struct{} {
 // command sends a command: on a plain topic, or as desired state.
 func (p *platform) command(value int64) error {
 	if p.opt.Topics == "plain" {
-		return p.broker.Publish(broker.Message{Topic: commandTopic, Payload: plainCommand(value), QoS: byte(p.opt.QoS)})
+		return p.current().Publish(broker.Message{Topic: commandTopic, Payload: plainCommand(value), QoS: byte(p.opt.QoS)})
 	}
 	desired := encode(shadowUpdate{State: &shadowState{Desired: &object{Command: &value}}}, 0)
 	p.shadow.Do(pki.DeviceName, "update", desired, byte(p.opt.QoS))
@@ -135,10 +150,15 @@ func (p *platform) jobChanged(e jobs.Execution) {
 	}
 }
 
+// close ends what runs. Closing twice is no error.
 func (p *platform) close() error {
+	p.mu.Lock()
+	stop := p.stop
+	p.stop = nil
+	p.mu.Unlock()
 	var errs []error
-	for i := len(p.stop) - 1; i >= 0; i-- {
-		errs = append(errs, p.stop[i]())
+	for i := len(stop) - 1; i >= 0; i-- {
+		errs = append(errs, stop[i]())
 	}
 	return errors.Join(errs...)
 }

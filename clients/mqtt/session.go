@@ -15,6 +15,11 @@ import (
 	"github.com/thinlink/thinlink/clients/pki"
 )
 
+var (
+	_ clients.Rebooter          = (*session)(nil)
+	_ clients.PlatformRestarter = (*session)(nil)
+)
+
 // session is a device and its platform.
 type session struct {
 	opt       Options
@@ -36,7 +41,7 @@ func start(opt Options, env *clients.Env) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := newDevice(opt, env, deviceTLS, newFlash())
+	d := newDevice(opt, env, deviceTLS, newKept())
 	return &session{opt: opt, env: env, deviceTLS: deviceTLS, platform: p, device: d}, nil
 }
 
@@ -147,21 +152,29 @@ func (s *session) update(ctx context.Context, img clients.Image) error {
 	}
 }
 
-// Reboot cuts the device's power for an instant: its connections and memory
-// are gone, its flash remains. It returns when the device is connected again,
-// and goes on with a firmware update by itself. It may be called during
-// Update.
-func (s *session) Reboot(ctx context.Context) error {
-	old := s.current()
-	old.kill()
-	d := newDevice(s.opt, s.env, s.deviceTLS, old.flash)
+// PowerOff implements clients.Rebooter.
+func (s *session) PowerOff() { s.current().kill() }
+
+// PowerOn implements clients.Rebooter. The device goes on with a job that is
+// in progress.
+func (s *session) PowerOn(ctx context.Context) error {
+	d := newDevice(s.opt, s.env, s.deviceTLS, s.current().kept)
 	s.mu.Lock()
 	s.device = d
 	s.mu.Unlock()
 	if err := d.start(ctx); err != nil {
-		return fmt.Errorf("mqtt: reboot: %w", err)
+		return fmt.Errorf("mqtt: power on: %w", err)
 	}
 	return nil
+}
+
+// RestartPlatform implements clients.PlatformRestarter: shadows, jobs and
+// images are kept, MQTT sessions are not.
+func (s *session) RestartPlatform(ctx context.Context) error {
+	if err := s.platform.restart(); err != nil {
+		return fmt.Errorf("mqtt: restart platform: %w", err)
+	}
+	return ctx.Err()
 }
 
 func (s *session) current() *device {

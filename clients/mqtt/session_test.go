@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/thinlink/thinlink/clients"
+	"github.com/thinlink/thinlink/clients/flash"
 	"github.com/thinlink/thinlink/clients/internal/memhost"
 	"github.com/thinlink/thinlink/clients/pki"
 )
@@ -57,7 +58,7 @@ func run(t *testing.T, edit func(*Options), test func(w *world)) {
 		w := &world{t: t, device: device}
 		env := &clients.Env{
 			Device: device, Platform: platform, PKI: material(), Seed: 1,
-			KeyLog: io.Discard, Record: w.record, Now: time.Now,
+			Flash: new(flash.Memory), KeyLog: io.Discard, Record: w.record, Now: time.Now,
 		}
 		s, err := stack.Start(t.Context(), env)
 		if err != nil {
@@ -109,7 +110,15 @@ func (w *world) must(err error) {
 	}
 }
 
-func image(size int) clients.Image {
+// installed is the image in the device's flash.
+func (w *world) installed() []byte {
+	w.t.Helper()
+	data, err := w.env.Flash.Load(imageFile)
+	w.must(err)
+	return data
+}
+
+func newImage(size int) clients.Image {
 	img := clients.Image{Name: "app", Version: "1.0.1", Data: make([]byte, size)}
 	rand.NewChaCha8([32]byte{7}).Read(img.Data)
 	img.SHA256 = sha256.Sum256(img.Data)
@@ -151,13 +160,13 @@ func TestSteps(t *testing.T) {
 					reports += 3 // what the device is, and two obeyed commands
 				}
 				w.wantCount(clients.EventReport, "", reports)
-				img := image(100_000)
+				img := newImage(100_000)
 				w.must(w.Update(ctx, img))
-				if !bytes.Equal(w.current().flash.data, img.Data) {
+				if !bytes.Equal(w.installed(), img.Data) {
 					w.t.Error("the image on the device differs")
 				}
 				w.wantCount(clients.EventOTAState, "platform: SUCCEEDED", 1)
-				img = image(50_000)
+				img = newImage(50_000)
 				w.must(w.Update(ctx, img)) // a second one
 				time.Sleep(time.Hour)      // and the session stays alive
 				w.must(w.Report(ctx, reading))
@@ -171,12 +180,12 @@ func TestSteps(t *testing.T) {
 func TestUpdateFails(t *testing.T) {
 	run(t, nil, func(w *world) {
 		w.must(w.Connect(w.t.Context(), reading))
-		img := image(1000)
+		img := newImage(1000)
 		img.SHA256[0] ^= 1
 		if err := w.Update(w.t.Context(), img); err == nil || !strings.Contains(err.Error(), "FAILED: SHA-256 does not match") {
 			w.t.Errorf("update with a wrong digest: %v", err)
 		}
-		w.must(w.Update(w.t.Context(), image(1000)))
+		w.must(w.Update(w.t.Context(), newImage(1000)))
 	})
 }
 
@@ -243,16 +252,21 @@ func TestInterruptedUpdate(t *testing.T) {
 				rebooted := make(chan error, 1)
 				w.interrupt(150_000, func() {
 					if c.reboot {
-						go func() { rebooted <- w.Reboot(w.t.Context()) }()
+						go func() {
+							w.device.Cut()
+							w.PowerOff()
+							time.Sleep(10 * time.Second)
+							rebooted <- w.PowerOn(w.t.Context())
+						}()
 					} else {
 						rebooted <- nil
 						w.device.Cut()
 					}
 				})
-				img := image(size)
+				img := newImage(size)
 				w.must(w.Update(w.t.Context(), img))
 				w.must(<-rebooted)
-				if !bytes.Equal(w.current().flash.data, img.Data) {
+				if !bytes.Equal(w.installed(), img.Data) {
 					w.t.Error("the image on the device differs")
 				}
 				if n := w.received(); c.resume && n != size || !c.resume && n < size+150_000 {
@@ -269,7 +283,7 @@ func TestCancellation(t *testing.T) {
 		"connect": func(w *world, ctx context.Context) error { return w.Connect(ctx, reading) },
 		"report":  func(w *world, ctx context.Context) error { return w.Report(ctx, reading) },
 		"command": func(w *world, ctx context.Context) error { return w.Command(ctx, 1) },
-		"update":  func(w *world, ctx context.Context) error { return w.Update(ctx, image(1<<20)) },
+		"update":  func(w *world, ctx context.Context) error { return w.Update(ctx, newImage(1<<20)) },
 	}
 	for name, step := range steps {
 		for _, after := range []time.Duration{0, 50 * time.Millisecond, 250 * time.Millisecond, 500 * time.Millisecond} {

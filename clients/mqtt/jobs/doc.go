@@ -13,8 +13,9 @@
 //
 // with answers on the same topic + "/accepted" or "/rejected".
 //
-//	s, err := jobs.Serve(b, time.Now, func(e jobs.Execution) { ... })
-//	err = s.Create("thing", "job-1", document)
+//	s := jobs.New(time.Now, func(e jobs.Execution) { ... })
+//	err := s.Serve(b)
+//	err = s.Create("thing", "job-1", document, 1)
 //
 // It follows the developer guide, "Jobs device MQTT and HTTPS APIs"
 // (https://docs.aws.amazon.com/iot/latest/developerguide/jobs-mqtt-api.html).

@@ -75,31 +75,47 @@ func (e *Execution) state() *executionState {
 	return &executionState{e.Status, e.StatusDetails, e.VersionNumber}
 }
 
-// Service answers the jobs topics of a broker.
+// Service keeps the executions of all things and answers the topics of a
+// broker.
 type Service struct {
-	b       *broker.Broker
 	now     func() time.Time
 	changed func(Execution)
-	cancel  func()
 
 	mu         sync.Mutex
+	b          *broker.Broker
+	cancel     func()
 	executions map[string][]*Execution // by thing, in order of creation
 }
 
-// Serve starts the service. changed, if not nil, is told of every new status
-// before the device is answered.
-func Serve(b *broker.Broker, now func() time.Time, changed func(Execution)) (*Service, error) {
-	s := &Service{b: b, now: now, changed: changed, executions: make(map[string][]*Execution)}
-	cancel, err := b.Subscribe(Topic("+", "#"), s.handle)
-	if err != nil {
-		return nil, fmt.Errorf("jobs: %w", err)
-	}
-	s.cancel = cancel
-	return s, nil
+// New makes a service without jobs. changed, if not nil, is told of every new
+// status before the device is answered.
+func New(now func() time.Time, changed func(Execution)) *Service {
+	return &Service{now: now, changed: changed, cancel: func() {}, executions: make(map[string][]*Execution)}
 }
 
-// Close stops answering.
-func (s *Service) Close() { s.cancel() }
+// Serve answers on a broker, and no more on the one before: a platform that
+// has restarted has its jobs still.
+func (s *Service) Serve(b *broker.Broker) error {
+	cancel, err := b.Subscribe(Topic("+", "#"), s.handle)
+	if err != nil {
+		return fmt.Errorf("jobs: %w", err)
+	}
+	s.mu.Lock()
+	old := s.cancel
+	s.b, s.cancel = b, cancel
+	s.mu.Unlock()
+	old()
+	return nil
+}
+
+// publish sends a message. The only error is that the broker is closed: then
+// nobody is there to be told, and devices ask again when they have connected.
+func (s *Service) publish(m broker.Message) {
+	s.mu.Lock()
+	b := s.b
+	s.mu.Unlock()
+	_ = b.Publish(m)
+}
 
 // Create queues a job for a thing and notifies it at the given QoS if the job
 // is the next one. The document is JSON.
@@ -125,7 +141,7 @@ func (s *Service) Create(thing, id string, document []byte, qos byte) error {
 	s.mu.Unlock()
 	s.tell(copied)
 	if first {
-		return s.b.Publish(s.notification(thing, qos))
+		s.publish(s.notification(thing, qos))
 	}
 	return nil
 }
@@ -227,10 +243,9 @@ func (s *Service) handle(m broker.Message) {
 	if c.updated != nil {
 		s.tell(*c.updated)
 	}
-	// The only error is that the broker is closed: nobody is there to be told.
-	_ = s.b.Publish(broker.Message{Topic: m.Topic + suffix, Payload: payload, QoS: m.QoS})
+	s.publish(broker.Message{Topic: m.Topic + suffix, Payload: payload, QoS: m.QoS})
 	if c.updated != nil && c.updated.Status.Terminal() {
-		_ = s.b.Publish(s.notification(thing, m.QoS))
+		s.publish(s.notification(thing, m.QoS))
 	}
 }
 

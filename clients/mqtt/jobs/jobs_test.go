@@ -23,11 +23,10 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	w := &world{t: t, b: broker.New(broker.Options{}), at: time.Unix(1258000000, 0)}
 	t.Cleanup(func() { w.b.Close() })
-	var err error
-	w.s, err = Serve(w.b, func() time.Time { return w.at }, func(e Execution) {
+	w.s = New(func() time.Time { return w.at }, func(e Execution) {
 		w.changes = append(w.changes, e.Thing+" "+e.JobID+" "+string(e.Status))
 	})
-	if err != nil {
+	if err := w.s.Serve(w.b); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.b.Subscribe(Topic("d", "#"), func(m broker.Message) {
@@ -137,8 +136,12 @@ func TestGetWithoutDocument(t *testing.T) {
 	w.create("j", w.lastNotification("j"))
 	w.ask("j/get", `{"includeJobDocument":false}`, `j/get/accepted {"timestamp":1258000000,"execution":{"jobId":"j","status":"QUEUED",`+
 		`"queuedAt":1258000000,"lastUpdatedAt":1258000000,"versionNumber":1,"executionNumber":1}}`)
-	w.s.Close()
-	w.ask("j/get", "")
+	other := broker.New(broker.Options{})
+	defer other.Close()
+	if err := w.s.Serve(other); err != nil {
+		t.Fatal(err)
+	}
+	w.ask("j/get", "") // nobody answers on the old broker
 }
 
 func TestCreateMistakes(t *testing.T) {
@@ -159,8 +162,8 @@ func FuzzRequest(f *testing.F) {
 	f.Fuzz(func(t *testing.T, rest, payload string) {
 		b := broker.New(broker.Options{})
 		defer b.Close()
-		s, err := Serve(b, time.Now, nil)
-		if err != nil {
+		s := New(time.Now, nil)
+		if err := s.Serve(b); err != nil {
 			t.Fatal(err)
 		}
 		if err := s.Create("d", "j", []byte(`{}`), 0); err != nil {

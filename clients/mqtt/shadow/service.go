@@ -15,32 +15,38 @@ func Topic(thing, operation string) string {
 	return "$aws/things/" + thing + "/shadow/" + operation
 }
 
-// Service answers the shadow topics of a broker.
+// Service keeps the shadows of all things and answers the topics of a broker.
 type Service struct {
-	b      *broker.Broker
 	now    func() time.Time
 	report func(thing string, reported []byte)
-	cancel func()
 
 	mu     sync.Mutex
+	b      *broker.Broker
+	cancel func()
 	things map[string]*Shadow
 }
 
-// Serve starts the service. report, if not nil, is called for each accepted
-// update that carries a reported state, with the whole reported state as JSON,
-// before the device is answered.
-func Serve(b *broker.Broker, now func() time.Time, report func(thing string, reported []byte)) (*Service, error) {
-	s := &Service{b: b, now: now, report: report, things: make(map[string]*Shadow)}
-	cancel, err := b.Subscribe(Topic("+", "+"), s.handle)
-	if err != nil {
-		return nil, fmt.Errorf("shadow: %w", err)
-	}
-	s.cancel = cancel
-	return s, nil
+// New makes a service without shadows. report, if not nil, is called for each
+// accepted update that carries a reported state, with the whole reported state
+// as JSON, before the device is answered.
+func New(now func() time.Time, report func(thing string, reported []byte)) *Service {
+	return &Service{now: now, report: report, cancel: func() {}, things: make(map[string]*Shadow)}
 }
 
-// Close stops answering.
-func (s *Service) Close() { s.cancel() }
+// Serve answers on a broker, and no more on the one before: a platform that
+// has restarted has its shadows still.
+func (s *Service) Serve(b *broker.Broker) error {
+	cancel, err := b.Subscribe(Topic("+", "+"), s.handle)
+	if err != nil {
+		return fmt.Errorf("shadow: %w", err)
+	}
+	s.mu.Lock()
+	old := s.cancel
+	s.b, s.cancel = b, cancel
+	s.mu.Unlock()
+	old()
+	return nil
+}
 
 // Do performs an operation for an application of this process, as if it had
 // published the payload at that QoS.
@@ -57,6 +63,7 @@ func (s *Service) handle(m broker.Message) {
 	if shadow == nil {
 		shadow = new(Shadow)
 	}
+	b := s.b
 	answers, reported := perform(shadow, operation, m.Payload, s.now())
 	if shadow.version > 0 { // asking for what does not exist does not make it
 		s.things[thing] = shadow
@@ -67,7 +74,7 @@ func (s *Service) handle(m broker.Message) {
 	}
 	for _, a := range answers {
 		// The only error is that the broker is closed: nobody is there to be told.
-		_ = s.b.Publish(broker.Message{Topic: Topic(thing, operation) + "/" + a.suffix, Payload: a.payload, QoS: m.QoS})
+		_ = b.Publish(broker.Message{Topic: Topic(thing, operation) + "/" + a.suffix, Payload: a.payload, QoS: m.QoS})
 	}
 }
 

@@ -13,10 +13,10 @@ func TestService(t *testing.T) {
 	b := broker.New(broker.Options{})
 	defer b.Close()
 	var reports []string
-	s, err := Serve(b, func() time.Time { return now }, func(thing string, reported []byte) {
+	s := New(func() time.Time { return now }, func(thing string, reported []byte) {
 		reports = append(reports, thing+" "+string(reported))
 	})
-	if err != nil {
+	if err := s.Serve(b); err != nil {
 		t.Fatal(err)
 	}
 	var seen []string
@@ -49,10 +49,14 @@ func TestService(t *testing.T) {
 	if want := []string{`d1 {"a":1}`}; !slices.Equal(reports, want) {
 		t.Errorf("reports %q, want %q", reports, want)
 	}
-	s.Close()
+	other := broker.New(broker.Options{})
+	defer other.Close()
+	if err := s.Serve(other); err != nil {
+		t.Fatal(err)
+	}
 	seen = nil
 	publish(Topic("d1", "get"), "")
 	if len(seen) > 0 {
-		t.Errorf("answered after Close: %q", seen)
+		t.Errorf("answered on the old broker: %q", seen)
 	}
 }
