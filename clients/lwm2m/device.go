@@ -110,13 +110,19 @@ func (d *device) populate() {
 	d.tree.Add(deviceObject, 0, &Instance{
 		Values: Values{
 			0: "thinlink", 1: "reference", 2: "0001", deviceFirmware: "1.0.0",
-			6: Multiple{0: int64(1)}, 9: int64(100), 11: Multiple{0: int64(0)}, 16: d.opt.Binding,
+			6: Multiple{0: int64(1)}, 7: Multiple{0: int64(3800)}, 8: Multiple{0: int64(125)}, 9: int64(100),
+			10: int64(15), 11: Multiple{0: int64(0)}, 14: "+00:00", 15: "Etc/UTC", 16: d.opt.Binding,
+			17: "sensor", 18: "1.0", 19: "1.0.0", 20: int64(0), 21: int64(64),
 		},
 		OnExecute: func(uint16, string) error {
 			time.AfterFunc(reaction, d.reboot)
 			return nil
 		},
 	})
+	const nbIoT = 7
+	d.tree.Add(connectivityObject, 0, &Instance{Values: Values{
+		0: int64(nbIoT), 1: Multiple{0: int64(nbIoT)}, 2: int64(-95), 4: Multiple{0: d.env.Device.Addr().String()},
+	}})
 	d.tree.Add(firmwareObject, 0, d.update.instance())
 	d.tree.Add(readingObject, 0, &Instance{
 		Values:  Values{readingText: "", readingInteger: int64(0), readingFloat: 0.0, readingBoolean: false},

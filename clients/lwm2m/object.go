@@ -86,8 +86,9 @@ type Tree struct {
 	changed    func([]Path)
 }
 
-// NewTree makes an empty tree. changed, if not nil, is told which resources
-// got new values by one operation, after it; it is called without locks held.
+// NewTree makes an empty tree. changed, if not nil, is told which readable
+// resources got new values by one operation, after it; it is called without
+// locks held.
 func NewTree(changed func([]Path)) *Tree {
 	return &Tree{
 		objects:    make(map[uint16]*Object),
@@ -110,9 +111,9 @@ func (t *Tree) Add(def *Object, id uint16, inst *Instance) {
 func (t *Tree) Set(object, instance uint16, values Values) {
 	path := NewPath(object, instance)
 	t.mu.Lock()
-	t.store(path, values)
+	changes := t.store(path, values)
 	t.mu.Unlock()
-	t.tell(path, values)
+	t.tell(changes)
 }
 
 // Get is the value of a resource, nil if it has none.
@@ -126,25 +127,27 @@ func (t *Tree) Get(object, instance, resource uint16) any {
 	return inst.Values[resource]
 }
 
-// store puts values into an instance; mu is held.
-func (t *Tree) store(path Path, values Values) {
-	inst := t.instances[path]
+// store puts values into an instance and returns which of them can be read, in
+// order of ID; mu is held.
+func (t *Tree) store(path Path, values Values) (changes []Path) {
+	def, inst := t.objects[path.Object()], t.instances[path]
 	if inst.Values == nil {
 		inst.Values = make(Values)
 	}
-	maps.Copy(inst.Values, values)
+	for _, id := range slices.Sorted(maps.Keys(values)) {
+		inst.Values[id] = values[id]
+		if res := def.resource(id); res != nil && res.Ops&R != 0 {
+			changes = append(changes, path.child(id))
+		}
+	}
+	return changes
 }
 
-// tell reports changed resources in order of ID.
-func (t *Tree) tell(path Path, values Values) {
-	if t.changed == nil || len(values) == 0 {
-		return
+// tell reports changed resources.
+func (t *Tree) tell(changes []Path) {
+	if t.changed != nil && len(changes) > 0 {
+		t.changed(changes)
 	}
-	var paths []Path
-	for _, id := range slices.Sorted(maps.Keys(values)) {
-		paths = append(paths, path.child(id))
-	}
-	t.changed(paths)
 }
 
 // objectIDs are in order; mu is held.

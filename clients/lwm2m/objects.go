@@ -29,7 +29,7 @@ var serverObject = &Object{ID: 1, Name: "LwM2M Server", Version: "1.1", Resource
 	{ID: serverTrigger, Name: "Registration Update Trigger", Ops: E, Mandatory: true},
 }}
 
-// Resources of the device object.
+// Resources of the device object that the code uses.
 const (
 	deviceFirmware = 3
 	deviceReboot   = 4
@@ -43,9 +43,27 @@ var deviceObject = &Object{ID: 3, Name: "Device", Version: "1.1", Resources: []R
 	{ID: deviceFirmware, Name: "Firmware Version", Ops: R, Type: String},
 	{ID: deviceReboot, Name: "Reboot", Ops: E, Mandatory: true},
 	{ID: 6, Name: "Available Power Sources", Ops: R, Type: Integer, Multiple: true},
+	{ID: 7, Name: "Power Source Voltage", Ops: R, Type: Integer, Multiple: true},
+	{ID: 8, Name: "Power Source Current", Ops: R, Type: Integer, Multiple: true},
 	{ID: 9, Name: "Battery Level", Ops: R, Type: Integer},
+	{ID: 10, Name: "Memory Free", Ops: R, Type: Integer},
 	{ID: 11, Name: "Error Code", Ops: R, Type: Integer, Multiple: true, Mandatory: true},
+	{ID: 14, Name: "UTC Offset", Ops: RW, Type: String},
+	{ID: 15, Name: "Timezone", Ops: RW, Type: String},
 	{ID: 16, Name: "Supported Binding and Modes", Ops: R, Type: String, Mandatory: true},
+	{ID: 17, Name: "Device Type", Ops: R, Type: String},
+	{ID: 18, Name: "Hardware Version", Ops: R, Type: String},
+	{ID: 19, Name: "Software Version", Ops: R, Type: String},
+	{ID: 20, Name: "Battery Status", Ops: R, Type: Integer},
+	{ID: 21, Name: "Memory Total", Ops: R, Type: Integer},
+}}
+
+// connectivityObject describes the network bearer (appendix E.5).
+var connectivityObject = &Object{ID: 4, Name: "Connectivity Monitoring", Version: "1.1", Resources: []Resource{
+	{ID: 0, Name: "Network Bearer", Ops: R, Type: Integer, Mandatory: true},
+	{ID: 1, Name: "Available Network Bearer", Ops: R, Type: Integer, Multiple: true, Mandatory: true},
+	{ID: 2, Name: "Radio Signal Strength", Ops: R, Type: Integer, Mandatory: true},
+	{ID: 4, Name: "IP Addresses", Ops: R, Type: String, Multiple: true, Mandatory: true},
 }}
 
 // Resources of the firmware update object.

@@ -69,9 +69,9 @@ func (t *Tree) Write(path Path, replace bool, payload []byte, format message.Med
 	if replace {
 		t.clear(path, values)
 	}
-	t.store(path, values)
+	changes := t.store(path, values)
 	t.mu.Unlock()
-	t.tell(path, values)
+	t.tell(changes)
 	return nil
 }
 

@@ -118,7 +118,9 @@ func DefaultOptions() Options {
 	return Options{
 		Security: Certificate,
 		DTLS:     DTLSOptions{dtls, dtls},
-		PKI:      pki.Options{Key: pki.P256, Chain: 1},
+		// A device certificate of about 860 bytes: handshake, registration and
+		// its response then take 2,910 bytes of IP, 2,814 measured with Anjay.
+		PKI:      pki.Options{Key: pki.P256, Chain: 1, DevicePadding: 400},
 		Lifetime: 20 * time.Minute, // an update every 10 minutes, as in the experiment
 		Binding:  "U",
 		// Appendix E.2: resources 17 and 18, defaults.

@@ -44,6 +44,8 @@ type Options struct {
 	// of the server's chain, standing for the policies, revocation and
 	// transparency data that public authorities add. 0 adds none.
 	Padding int `conf:"padding" doc:"bytes added to each certificate of the server" min:"0" max:"8192"`
+	// DevicePadding is the same for the device's certificate.
+	DevicePadding int `conf:"device_padding" doc:"bytes added to the device's certificate" min:"0" max:"8192"`
 }
 
 // Credential is a certificate chain in DER, leaf first, and its PKCS #8 key.
@@ -102,7 +104,7 @@ func New(opt Options) (*Material, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.Device, err = leaf(opt.Key, DeviceName, 0, root, caKey, nil)
+	m.Device, err = leaf(opt.Key, DeviceName, opt.DevicePadding, root, caKey, nil)
 	return m, err
 }
 

@@ -1,0 +1,206 @@
+package lwm2m
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/thinlink/thinlink/clients"
+	"github.com/thinlink/thinlink/clients/pki"
+	"github.com/thinlink/thinlink/internal/units"
+	"github.com/thinlink/thinlink/netem"
+	"github.com/thinlink/thinlink/netem/vnet"
+)
+
+var material = sync.OnceValues(func() (*pki.Material, error) { return pki.New(DefaultOptions().PKI) })
+
+// world is a device and its platform on a virtual network.
+type world struct {
+	t       *testing.T
+	net     *vnet.Network
+	env     *clients.Env
+	keys    bytes.Buffer
+	tap     *tap
+	session *session
+
+	mu     sync.Mutex
+	events []clients.Event
+}
+
+// tap adds up packets as the reference experiment counts them.
+type tap struct {
+	mu    sync.Mutex
+	start time.Time
+	log   []sent
+	lost  map[uint64]bool
+	// drop, if not nil, is told each packet's number in its direction.
+}
+
+type sent struct {
+	at   time.Duration
+	dir  netem.Direction
+	size int // Ethernet frame
+	ip   []byte
+}
+
+func (t *tap) Sent(now time.Time, _ uint64, dir netem.Direction, ip []byte) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.log = append(t.log, sent{now.Sub(t.start), dir, len(ip) + 14, bytes.Clone(ip)})
+}
+func (t *tap) Delivered(time.Time, uint64)           {}
+func (t *tap) Dropped(time.Time, uint64, netem.Drop) {}
+func (t *tap) Radio(time.Time, netem.RadioState)     {}
+
+// count is a sum over the packets of both directions.
+type count struct{ up, down, packetsUp, packetsDown int }
+
+func (c count) total() int   { return c.up + c.down }
+func (c count) packets() int { return c.packetsUp + c.packetsDown }
+
+// since adds up the packets from the n-th on.
+func (t *tap) since(n int) (c count) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, s := range t.log[n:] {
+		if s.dir == netem.Up {
+			c.up += s.size
+			c.packetsUp++
+		} else {
+			c.down += s.size
+			c.packetsDown++
+		}
+	}
+	return c
+}
+
+func (t *tap) mark() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.log)
+}
+
+// lan has next to no delay.
+func lan() netem.Config { return shaped(0, time.Millisecond, 0) }
+
+// narrowband is a slow link with a loss in percent.
+func narrowband(loss float64) netem.Config { return shaped(26_000, 400*time.Millisecond, loss) }
+
+func shaped(rate int, delay time.Duration, loss float64) netem.Config {
+	d := netem.DirectionConfig{Rate: units.BitRate(rate), Delay: delay}
+	d.Loss.Rate = units.Fraction(loss / 100)
+	return netem.Config{MTU: 1500, Up: d, Down: d}
+}
+
+// inWorld runs f in a bubble of virtual time. Whatever outlives the session's
+// Close fails the test.
+func inWorld(t *testing.T, link netem.Config, opt Options, f func(*world)) {
+	t.Helper()
+	m, err := material()
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{t: t, tap: &tap{start: time.Now()}}
+		w.net = must(vnet.New(vnet.Config{
+			Device:   vnet.HostConfig{Addr: netip.MustParseAddr("100.64.0.2"), GRO: true},
+			Platform: vnet.HostConfig{Addr: netip.MustParseAddr("203.0.113.10"), GRO: true},
+			Link:     link, Seed: 1, Tap: w.tap,
+		}))
+		w.env = &clients.Env{
+			Device: w.net.Device(), Platform: w.net.Platform(), PKI: m, Seed: 1,
+			KeyLog: &w.keys, Record: w.record, Now: time.Now,
+		}
+		st := must(New(opt))
+		w.session = must(st.Start(t.Context(), w.env)).(*session)
+		if n := w.tap.mark(); n != 0 {
+			t.Errorf("Start sent %d packets", n)
+		}
+		f(w)
+		before := w.tap.mark()
+		if err := w.session.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+		if c := w.tap.since(before); c.packetsUp+c.packetsDown > 0 && opt.Delivery != HTTPSPull {
+			t.Errorf("Close sent %d packets", c.packets())
+		}
+		w.net.Close()
+	})
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+func (w *world) record(e clients.Event) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.events = append(w.events, e)
+}
+
+// recorded lists the events of a kind.
+func (w *world) recorded(kind string) (list []clients.Event) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, e := range w.events {
+		if e.Kind == kind {
+			list = append(list, e)
+		}
+	}
+	return list
+}
+
+func (w *world) check(what string, err error) {
+	w.t.Helper()
+	if err != nil {
+		for _, e := range w.events {
+			if e.Kind != clients.EventOTAData {
+				w.t.Logf("%s: %s", e.Kind, e.Detail)
+			}
+		}
+		w.t.Fatalf("%s: %v", what, err)
+	}
+}
+
+func (w *world) connect() {
+	w.t.Helper()
+	w.check("connect", w.session.Connect(w.t.Context(), reading(0)))
+}
+
+// cost is what a step sends.
+func (w *world) cost(step func()) count {
+	w.t.Helper()
+	n := w.tap.mark()
+	step()
+	return w.tap.since(n)
+}
+
+// reading is of constant size in TLV.
+func reading(n int) clients.Reading {
+	return clients.Reading{
+		Text:    fmt.Sprintf("thinlink reference reading %03d: all parts within their limits", n),
+		Integer: int64(1_000_000 + n), Float: 20 + float64(n)/128, Boolean: true,
+	}
+}
+
+func image(size int) clients.Image {
+	data := make([]byte, size)
+	rand.NewChaCha8([32]byte{1}).Read(data)
+	return clients.Image{Name: "firmware", Version: "2.0.0", Data: data, SHA256: sha256.Sum256(data)}
+}
+
+func within(ctx context.Context, d time.Duration) context.Context {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	context.AfterFunc(ctx, cancel)
+	return ctx
+}
