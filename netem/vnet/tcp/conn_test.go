@@ -386,3 +386,99 @@ func TestStates(t *testing.T) {
 		t.Error("names of states")
 	}
 }
+
+// server is a Conn in SYN-RECEIVED.
+func server(t *testing.T) *script {
+	s := begin(t)
+	s.ts = true
+	syn := s.fill(tcp.Segment{Flags: tcp.SYN, Window: 65535, MSS: 1318, WindowScale: 7, SACKPermitted: true})
+	s.c = tcp.Accept(tcp.Linux(), s.now, &syn, ourISS, 1358, false)
+	s.collect()
+	s.clear()
+	return s
+}
+
+// What may arrive in SYN-RECEIVED (RFC 9293 section 3.10.7.4).
+func TestSynReceived(t *testing.T) {
+	s := server(t)
+	s.in(tcp.ACK, 1, 7, 0) // acknowledges something else
+	s.want("R 7")
+	s.in(tcp.RST, 50, 0, 0) // in the window, not at its edge: challenged
+	s.want(". 1 ack 1")
+	s.advance(600 * time.Millisecond)
+	s.in(tcp.ACK, 1<<20, 1, 0) // outside the window
+	s.want(". 1 ack 1")
+	s.in(tcp.PSH, 1, 0, 10) // without ACK: dropped
+	s.want()
+	s.wantState(tcp.SynReceived)
+	s.in(tcp.RST, 1, 0, 0)
+	s.wantState(tcp.Closed)
+	wantErr(t, s.c.Err(), tcp.ErrReset)
+}
+
+// A server that closes before the handshake is over sends its FIN after it.
+func TestCloseInSynReceived(t *testing.T) {
+	s := server(t)
+	s.do(s.c.CloseWrite)
+	s.want()
+	s.in(tcp.ACK, 1, 1, 0)
+	s.wantState(tcp.FinWait1)
+	s.want("F. 1:2 ack 1")
+
+	s = server(t)
+	s.do(s.c.Close)
+	s.in(tcp.FIN|tcp.ACK, 1, 1, 0) // the client closed as well
+	s.wantState(tcp.LastAck)
+	s.do(s.c.Abort)
+	s.wantState(tcp.Closed)
+	s.clear()
+	s.do(s.c.Abort) // once more does nothing
+	s.want()
+}
+
+// A reset in TIME-WAIT ends it, other segments are acknowledged.
+func TestTimeWaitInput(t *testing.T) {
+	s := dial(t, tcp.Linux(), 100*time.Millisecond)
+	s.do(s.c.CloseWrite)
+	s.in(tcp.FIN|tcp.ACK, 1, 2, 0)
+	s.clear()
+	s.in(tcp.ACK, 2, 2, 0)
+	s.want()
+	s.in(tcp.ACK, 2, 2, 10)
+	s.want(". 2 ack 2")
+	s.in(tcp.RST, 300, 0, 0)
+	s.wantState(tcp.TimeWait)
+	s.in(tcp.RST, 2, 0, 0)
+	s.wantState(tcp.Closed)
+	if l, r := s.c.Ports(); l != 50000 || r != 80 {
+		t.Errorf("ports %d, %d", l, r)
+	}
+}
+
+// After death Read and Write say why.
+func TestAfterDeath(t *testing.T) {
+	s := dial(t, tcp.Linux(), 100*time.Millisecond)
+	s.in(tcp.RST, 1, 0, 0)
+	if !s.c.Readable() || !s.c.Writable() {
+		t.Error("a reader or writer would wait for ever")
+	}
+	if _, err := s.read(); err != tcp.ErrReset {
+		t.Errorf("Read: %v", err)
+	}
+	if _, err := s.c.Write(s.now, []byte("x")); err != tcp.ErrReset {
+		t.Errorf("Write: %v", err)
+	}
+	if n, err := s.c.Read(s.now, nil); n != 0 || err != nil {
+		t.Errorf("Read into nothing: %d, %v", n, err)
+	}
+}
+
+// A sender that ignores the window cannot make the buffer grow without bound.
+func TestFloodBeyondWindow(t *testing.T) {
+	s := accept(t, tcp.Linux(), 100*time.Millisecond)
+	s.in(tcp.ACK, 1, 1, 200_000)
+	n, err := s.read()
+	if n > 70_000 || err != nil {
+		t.Errorf("read %d bytes of a segment three windows long, %v", n, err)
+	}
+}
