@@ -107,10 +107,11 @@ func (p *player) closeWindow(ctx context.Context) error {
 
 func (p *player) play(ctx context.Context) error {
 	switch p.run.Scenario.Kind {
-	case KindPing:
-		return p.ping(ctx)
-	case KindBulk:
-		return p.bulk(ctx)
+	case KindPing, KindBulk:
+		if err := p.plain(ctx); err != nil {
+			return err
+		}
+		return p.closeWindow(ctx)
 	}
 	stack, err := p.run.Stack.new()
 	if err != nil {
@@ -227,6 +228,14 @@ func (p *player) update(ctx context.Context, s clients.Session) error {
 	cancel(nil)
 	<-ended
 	return err
+}
+
+// plain measures the link with plain sockets.
+func (p *player) plain(ctx context.Context) error {
+	if p.run.Scenario.Kind == KindPing {
+		return p.ping(ctx)
+	}
+	return p.bulk(ctx)
 }
 
 func (p *player) ping(ctx context.Context) error {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/thinlink/thinlink/clients"
+	"github.com/thinlink/thinlink/clients/lwm2m"
 	"github.com/thinlink/thinlink/clients/mqtt"
 	"github.com/thinlink/thinlink/clients/pki"
 	"github.com/thinlink/thinlink/internal/confyaml"
@@ -35,7 +36,8 @@ type Stack struct {
 		Device   TCPHost `conf:"device" doc:"the device's TCP"`
 		Platform TCPHost `conf:"platform" doc:"the platform's TCP"`
 	} `conf:"tcp" doc:"TCP of both hosts on engine sim"`
-	MQTT mqtt.Options `conf:"mqtt" doc:"options of protocol mqtt"`
+	MQTT  mqtt.Options  `conf:"mqtt" doc:"options of protocol mqtt"`
+	LwM2M lwm2m.Options `conf:"lwm2m" doc:"options of protocol lwm2m"`
 
 	docs []*confyaml.Document // layers, the oldest ancestor first
 	sets []Setting
@@ -85,7 +87,7 @@ func (s *Stack) Set(path, value string) error {
 func (s *Stack) decode() error {
 	base := *s
 	for range 2 {
-		fresh := Stack{docs: s.docs, sets: s.sets, IP: "4", MQTT: mqtt.DefaultOptions()}
+		fresh := Stack{docs: s.docs, sets: s.sets, IP: "4", MQTT: mqtt.DefaultOptions(), LwM2M: lwm2m.DefaultOptions()}
 		fresh.TCP.Device.rebase(base.TCP.Device.Personality)
 		fresh.TCP.Platform.rebase(base.TCP.Platform.Personality)
 		dec := confyaml.NewDecoder(&fresh)
@@ -134,6 +136,8 @@ func (s *Stack) new() (clients.Stack, error) {
 	switch s.Protocol {
 	case "mqtt":
 		return mqtt.New(s.MQTT)
+	case "lwm2m":
+		return lwm2m.New(s.LwM2M)
 	}
 	return nil, fmt.Errorf("protocol %s has no sessions", s.Protocol)
 }
@@ -143,6 +147,8 @@ func (s *Stack) pki() (pki.Options, bool) {
 	switch s.Protocol {
 	case "mqtt":
 		return s.MQTT.PKI, true
+	case "lwm2m":
+		return s.LwM2M.PKI, true
 	}
 	return pki.Options{}, false
 }
