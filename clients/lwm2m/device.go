@@ -21,8 +21,8 @@ const (
 	// reaction is how long either application takes to act on something by
 	// itself, so that the response that is under way goes first.
 	reaction = 10 * time.Millisecond
-	// rebootTime is how long the device is away.
-	rebootTime = time.Second
+	// rejoinPause lets a lost session's last packets pass.
+	rejoinPause = time.Second
 	// sequenceDelay is the pause after RetryCount attempts in vain: the default
 	// of the server object's resource 19 (appendix E.2).
 	sequenceDelay = 86400 * time.Second
@@ -42,6 +42,9 @@ type device struct {
 	cancel context.CancelFunc
 	tasks  sync.WaitGroup
 	due    chan struct{} // a registration update, now
+	// reboot asks whoever holds the power switch to turn it off and on; it
+	// does not wait.
+	reboot func()
 
 	mu       sync.Mutex
 	link     *link // of the registration
@@ -62,8 +65,10 @@ func (l *link) abort() {
 	_ = l.Conn.Close()
 }
 
-func newDevice(opt *Options, env *clients.Env) (*device, error) {
-	d := &device{opt: opt, env: env, due: make(chan struct{}, 1)}
+// newDevice boots a device: what it had in memory is as from the factory, what
+// it had in flash memory is still there.
+func newDevice(opt *Options, env *clients.Env, reboot func()) (*device, error) {
+	d := &device{opt: opt, env: env, reboot: reboot, due: make(chan struct{}, 1)}
 	port := portCoAP
 	if opt.Security == Certificate {
 		port = portCoAPS
@@ -75,6 +80,10 @@ func newDevice(opt *Options, env *clients.Env) (*device, error) {
 			return nil, err
 		}
 	}
+	var err error
+	if d.update, err = newUpdater(d); err != nil {
+		return nil, err
+	}
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	d.tree = NewTree(func(paths []Path) { d.obs.note(paths) })
 	d.obs = &observers{
@@ -84,12 +93,11 @@ func newDevice(opt *Options, env *clients.Env) (*device, error) {
 		},
 		undelivered: d.lose,
 	}
-	d.update = newUpdater(d)
 	d.populate()
 	return d, nil
 }
 
-// populate fills the tree with a device fresh from the factory.
+// populate fills the tree.
 func (d *device) populate() {
 	scheme, mode := "coap", int64(3)
 	if d.opt.Security == Certificate {
@@ -109,13 +117,13 @@ func (d *device) populate() {
 	})
 	d.tree.Add(deviceObject, 0, &Instance{
 		Values: Values{
-			0: "thinlink", 1: "reference", 2: "0001", deviceFirmware: "1.0.0",
+			0: "thinlink", 1: "reference", 2: "0001", deviceFirmware: d.update.flash.Running,
 			6: Multiple{0: int64(1)}, 7: Multiple{0: int64(3800)}, 8: Multiple{0: int64(125)}, 9: int64(100),
 			10: int64(15), 11: Multiple{0: int64(0)}, 14: "+00:00", 15: "Etc/UTC", 16: d.opt.Binding,
 			17: "sensor", 18: "1.0", 19: "1.0.0", 20: int64(0), 21: int64(64),
 		},
 		OnExecute: func(uint16, string) error {
-			time.AfterFunc(reaction, d.reboot)
+			time.AfterFunc(reaction, d.restart)
 			return nil
 		},
 	})
@@ -160,17 +168,28 @@ func (d *device) note(format string, args ...any) {
 	d.env.Record(clients.Event{Kind: clients.EventState, Detail: fmt.Sprintf(format, args...)})
 }
 
+func (d *device) warn(format string, args ...any) {
+	d.env.Record(clients.Event{Kind: clients.EventWarning, Detail: "device: " + fmt.Sprintf(format, args...)})
+}
+
 // set gives the observed object new values, as one change.
 func (d *device) set(r clients.Reading) { d.tree.Set(readingObject.ID, 0, readingValues(r)) }
 
-// connect joins the server and stays with it until close.
+// connect joins the server, stays with it until close, and goes on with an
+// update that an earlier life of the device has left.
 func (d *device) connect(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(d.ctx, func() { cancel(errOff) })()
 	if err := d.join(ctx); err != nil {
 		return err
 	}
 	d.tasks.Go(d.stay)
+	d.update.resume()
 	return nil
 }
+
+var errOff = errors.New("the device is off")
 
 // join connects and registers, several times if need be (section 6.2.1.2).
 func (d *device) join(ctx context.Context) error {
@@ -327,12 +346,11 @@ func (d *device) lose(conn *coap.Conn) {
 	}
 }
 
-// reboot loses everything that is not in flash memory.
-func (d *device) reboot() {
-	if l := d.session(); l != nil && d.ctx.Err() == nil {
+// restart reboots by request.
+func (d *device) restart() {
+	if d.ctx.Err() == nil {
 		d.note("device: reboot")
-		d.update.interrupt()
-		l.abort()
+		d.reboot()
 	}
 }
 
@@ -361,24 +379,22 @@ func (d *device) stay() {
 	}
 }
 
-// rejoin registers anew over a new session, however long that takes, and goes
-// on with a download that was interrupted.
+// rejoin registers anew over a new session, however long that takes.
 func (d *device) rejoin(why error) {
 	d.note("device: registering anew: %v", why)
-	err := sleep(d.ctx, rebootTime)
+	err := sleep(d.ctx, rejoinPause)
 	for err == nil {
 		if err = d.join(d.ctx); err == nil {
-			d.update.resume()
 			return
 		}
 		if d.ctx.Err() == nil {
-			d.env.Record(clients.Event{Kind: clients.EventWarning, Detail: fmt.Sprintf("device: not registered, trying again in %v: %v", sequenceDelay, err)})
+			d.warn("not registered, trying again in %v: %v", sequenceDelay, err)
 			err = sleep(d.ctx, sequenceDelay)
 		}
 	}
 }
 
-// close ends the device without a word to the server.
+// close cuts the device's power: it ends without a word to the server.
 func (d *device) close() {
 	d.cancel() // which aborts all sessions
 	d.update.interrupt()

@@ -69,7 +69,7 @@ func (u *updater) fetch(ctx context.Context, uri string) error {
 		} else {
 			attempt++
 		}
-		if err == nil || ctx.Err() != nil || isFinal(err) || attempt > opt.RetryCount {
+		if err == nil || ctx.Err() != nil || isFinal(err) || errors.Is(err, errFlash) || attempt > opt.RetryCount {
 			return err
 		}
 		u.device.note("device: download interrupted: %v", err)
@@ -95,7 +95,7 @@ func (u *updater) pullCoAP(ctx context.Context, src source) error {
 	size := u.blockSize()
 	opt := coap.DownloadOptions{BlockSize: size, Offset: have - have%int64(size)}
 	if opt.Offset > 0 {
-		opt.ETag = []byte(etag)
+		opt.ETag = etag
 	}
 	req := coap.NewRequest(codes.GET, src.url.Path)
 	if src.url.RawQuery != "" {
@@ -114,8 +114,9 @@ func (u *updater) pullCoAP(ctx context.Context, src source) error {
 		} else if err != nil {
 			return u.coapError(err)
 		}
-		u.label(string(b.ETag))
-		u.keep(b.Offset, b.Data)
+		if err := errors.Join(u.label(b.ETag), u.keep(b.Offset, b.Data)); err != nil {
+			return err
+		}
 	}
 }
 
@@ -125,7 +126,7 @@ func (u *updater) coapError(err error) error {
 	var status *coap.StatusError
 	switch {
 	case errors.As(err, &etag):
-		u.erase() // and again from the start
+		return errors.Join(err, u.erase()) // and again from the start
 	case errors.As(err, &status) && status.Code>>5 == 4:
 		return refuse(status.Code, "to the download")
 	}
@@ -169,21 +170,17 @@ func (u *updater) pullHTTPS(ctx context.Context, src source) error {
 			RootCAs: d.cred.pool, ServerName: pki.ServerName,
 			MaxVersion: tlsVersions[d.opt.TLSVersion], KeyLogWriter: d.env.KeyLog,
 		},
-		Offset: have, ETag: etag, IfMatch: true, Stall: d.opt.Stall,
-	}, func(offset int64, chunk []byte) error {
-		u.keep(offset, chunk)
-		return nil
-	})
+		Offset: have, ETag: string(etag), IfMatch: true, Stall: d.opt.Stall,
+	}, u.keep)
 	var status *httpfile.StatusError
 	switch {
 	case errors.As(err, &status) && (status.Code == http.StatusPreconditionFailed || status.Code == http.StatusRequestedRangeNotSatisfiable):
-		u.erase() // it has changed: again from the start
-		return err
+		return errors.Join(err, u.erase()) // it has changed: again from the start
 	case errors.As(err, &status) && status.Code < 500:
 		return refuse(codes.NotFound, fmt.Sprintf("HTTP status %d", status.Code))
 	}
 	if rsp.ETag != "" {
-		u.label(rsp.ETag)
+		err = errors.Join(err, u.label([]byte(rsp.ETag)))
 	}
 	return err
 }

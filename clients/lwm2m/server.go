@@ -49,10 +49,17 @@ type server struct {
 	cancel context.CancelFunc
 	tasks  sync.WaitGroup
 
+	packages *packages
+
 	mu       sync.Mutex
 	accepted int
-	packages map[string]*pack
 	warned   bool
+}
+
+// packages are the firmware packages that a server offers over CoAP, by path.
+type packages struct {
+	mu     sync.Mutex
+	byPath map[string]*pack
 }
 
 // pack is a firmware package that the server offers over CoAP.
@@ -61,11 +68,9 @@ type pack struct {
 	etag []byte // 8 bytes
 }
 
-func newServer(opt *Options, env *clients.Env, reg *registry) (*server, error) {
-	s := &server{
-		opt: opt, env: env, registry: reg,
-		packages: make(map[string]*pack),
-	}
+// newServer starts a server on a database: registrations and packages.
+func newServer(opt *Options, env *clients.Env, reg *registry, packages *packages) (*server, error) {
+	s := &server{opt: opt, env: env, registry: reg, packages: packages}
 	port := portCoAP
 	if opt.Security == Certificate {
 		port = portCoAPS
@@ -180,16 +185,20 @@ func (s *server) answer(r *coap.Request, identity string) *coap.Response {
 const packagePrefix = "/fw/"
 
 // offer makes a package available under a path.
-func (s *server) offer(path string, p *pack) {
+func (s *packages) offer(path string, p *pack) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.packages[path] = p
+	s.byPath[path] = p
+}
+
+func (s *packages) get(path string) *pack {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.byPath[path]
 }
 
 func (s *server) servePackage(path string) *coap.Response {
-	s.mu.Lock()
-	p := s.packages[path]
-	s.mu.Unlock()
+	p := s.packages.get(path)
 	if p == nil {
 		return coap.Status(codes.NotFound)
 	}
@@ -200,15 +209,10 @@ func (s *server) servePackage(path string) *coap.Response {
 	return resp
 }
 
-// close ends everything, without a word to the devices.
-func (s *server) close() error {
-	err := s.pc.Close()
+// close ends all sessions, without a word to the devices. The database stays.
+func (s *server) close() {
+	_ = s.pc.Close() // it may have vanished
 	s.cancel()
-	s.registry.close()
-	s.mux.close() // which ends their sessions
+	s.mux.close()
 	s.tasks.Wait()
-	if err != nil && !errors.Is(err, net.ErrClosed) {
-		return err
-	}
-	return nil
 }

@@ -33,13 +33,21 @@ func (st *stack) Start(_ context.Context, env *clients.Env) (clients.Session, er
 // session implements clients.Session: device and server, and the server's
 // application, which observes the device.
 type session struct {
-	opt    *Options
-	env    *clients.Env
-	device *device
-	server *server
-	files  httpfile.Files
-	// stopFiles ends the HTTPS server, if there is one.
-	stopFiles func() error
+	opt *Options
+	env *clients.Env
+
+	// The platform's database, which survives its restart.
+	registry *registry
+	packages *packages
+	files    httpfile.Files
+
+	mu        sync.Mutex
+	device    *device
+	server    *server
+	stopFiles func() error // ends the HTTPS server, if there is one
+	last      clients.Reading
+	offs      int // how often the power was cut
+	closed    bool
 
 	// news has the newest registration that manage has not seen.
 	news  chan *registration
@@ -51,35 +59,52 @@ type session struct {
 
 func (s *session) start() (err error) {
 	s.ctx, s.quit = context.WithCancel(context.Background())
-	s.server, err = newServer(s.opt, s.env, newRegistry(s.opt.RetryCount, s.registered, s.expired))
-	if err != nil {
+	s.registry = newRegistry(s.opt.RetryCount, s.registered, s.expired)
+	s.packages = &packages{byPath: make(map[string]*pack)}
+	if err := s.startPlatform(); err != nil {
 		return err
 	}
-	if s.opt.Delivery == HTTPSPull {
-		if err := s.serveFiles(); err != nil {
-			return err
-		}
-	}
-	if s.device, err = newDevice(s.opt, s.env); err != nil {
+	if s.device, err = newDevice(s.opt, s.env, s.powerCycle); err != nil {
 		return err
 	}
 	s.tasks.Go(s.manage)
 	return nil
 }
 
+func (s *session) startPlatform() (err error) {
+	if s.server, err = newServer(s.opt, s.env, s.registry, s.packages); err != nil {
+		return err
+	}
+	if s.opt.Delivery == HTTPSPull {
+		s.stopFiles, err = s.serveFiles()
+	}
+	return err
+}
+
 // serveFiles starts the HTTPS server of packages.
-func (s *session) serveFiles() error {
+func (s *session) serveFiles() (stop func() error, err error) {
 	cred, err := newCredentials(s.env.PKI, s.env.PKI.Server)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	ln, err := s.env.Platform.Listen("tcp", hostPort(s.env.Platform, portHTTPS))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	cfg := &tls.Config{Certificates: []tls.Certificate{cred.cert}, MaxVersion: tlsVersions[s.opt.TLSVersion]}
-	s.stopFiles = httpfile.Serve(ln, cfg, &s.files)
-	return nil
+	return httpfile.Serve(ln, cfg, &s.files), nil
+}
+
+// stopPlatform ends the servers. Errors of sockets that have vanished are of
+// no interest.
+func (s *session) stopPlatform() {
+	if s.stopFiles != nil {
+		_ = s.stopFiles()
+		s.stopFiles = nil
+	}
+	if s.server != nil {
+		s.server.close()
+	}
 }
 
 // registered is told by the server, which must not wait.
@@ -155,8 +180,7 @@ func (s *session) received(resp *coap.Response) {
 
 // Connect implements clients.Session.
 func (s *session) Connect(ctx context.Context, first clients.Reading) error {
-	s.device.set(first)
-	if err := s.device.connect(ctx); err != nil {
+	if err := s.sense(first).connect(ctx); err != nil {
 		return fmt.Errorf("lwm2m: connect: %w", err)
 	}
 	err := s.board.wait(ctx, func(b facts) bool { return b.reg != nil })
@@ -169,10 +193,20 @@ func (s *session) Connect(ctx context.Context, first clients.Reading) error {
 	return nil
 }
 
+// sense gives the device a new reading.
+func (s *session) sense(r clients.Reading) *device {
+	s.mu.Lock()
+	s.last = r
+	d := s.device
+	s.mu.Unlock()
+	d.set(r)
+	return d
+}
+
 // Report implements clients.Session.
 func (s *session) Report(ctx context.Context, r clients.Reading) error {
 	before := s.board.get().reports
-	s.device.set(r)
+	s.sense(r)
 	bounded, cancel := ctx, context.CancelFunc(func() {})
 	if s.opt.Notify == NotifyNon {
 		bounded, cancel = context.WithTimeout(ctx, s.opt.ReportWait)
@@ -204,8 +238,13 @@ func (s *session) Command(ctx context.Context, value int64) error {
 // Update implements clients.Session.
 func (s *session) Update(ctx context.Context, img clients.Image) error {
 	u := &campaign{session: s, uri: s.publish(img)}
-	s.device.update.expect(img)
-	if err := u.run(ctx); err != nil {
+	s.mu.Lock()
+	err := s.device.update.expect(img)
+	s.mu.Unlock()
+	if err == nil {
+		err = u.run(ctx)
+	}
+	if err != nil {
 		return fmt.Errorf("lwm2m: update: %w", err)
 	}
 	return nil
@@ -220,30 +259,25 @@ func (s *session) publish(img clients.Image) string {
 		s.files.Put(path, img.Data)
 		return "https://" + hostPort(host, portHTTPS) + path
 	}
-	s.server.offer(path, &pack{img.Data, img.SHA256[:8]})
+	s.packages.offer(path, &pack{img.Data, img.SHA256[:8]})
 	if s.opt.Security == NoSec {
 		return "coap://" + hostPort(host, portCoAP) + path
 	}
 	return "coaps://" + hostPort(host, portCoAPS) + path
 }
 
-// Reboot takes the device through a power cycle: it loses its sessions and
-// its registration, keeps what is in flash memory, and connects again.
-func (s *session) Reboot() { s.device.reboot() }
-
 // Close implements clients.Session.
 func (s *session) Close() error {
 	s.quit()
-	var err error
-	if s.device != nil {
-		s.device.close()
+	s.mu.Lock()
+	s.closed = true
+	d := s.device
+	s.mu.Unlock()
+	if d != nil {
+		d.close()
 	}
-	if s.stopFiles != nil {
-		err = s.stopFiles()
-	}
-	if s.server != nil {
-		err = errors.Join(err, s.server.close())
-	}
+	s.stopPlatform()
+	s.registry.close()
 	s.tasks.Wait()
-	return err
+	return nil
 }

@@ -1,10 +1,12 @@
 package lwm2m
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 	"time"
 
@@ -22,34 +24,30 @@ type updater struct {
 	// publishing keeps two publishes from telling one change twice.
 	publishing sync.Mutex
 
-	mu      sync.Mutex
-	machine Firmware
-	flash   flash
-	// wanted is the digest in the package's signed description, which the
-	// device is taken to know how to check.
-	wanted  [sha256.Size]byte
-	version string
-	cancel  context.CancelFunc // of the download that runs
-	done    chan struct{}      // closed when it has ended
+	mu     sync.Mutex
+	flash  *storage
+	cancel context.CancelFunc // of the download that runs
+	done   chan struct{}      // closed when it has ended
 }
 
-// flash is what survives a reboot: the package so far and its entity tag.
-type flash struct {
-	data []byte
-	etag string
+func newUpdater(d *device) (*updater, error) {
+	s, err := openStorage(d.env.Flash)
+	if err != nil {
+		return nil, err
+	}
+	return &updater{device: d, flash: s}, nil
 }
 
-func newUpdater(d *device) *updater { return &updater{device: d} }
-
-// instance is the firmware update object.
+// instance is the firmware update object as the flash memory has it.
 func (u *updater) instance() *Instance {
 	protocols := Multiple{}
 	for i, p := range u.protocols() {
 		protocols[uint16(i)] = int64(p)
 	}
+	m := u.flash.Machine
 	return &Instance{
 		Values: Values{
-			firmwareURI: "", firmwareState: int64(Idle), firmwareResult: int64(ResultInitial),
+			firmwareURI: m.URI, firmwareState: int64(m.State), firmwareResult: int64(m.Result),
 			firmwareName: "", firmwareVersion: "", firmwareProtocols: protocols,
 			firmwareDelivery: int64(0), // pull only
 		},
@@ -70,34 +68,37 @@ func (u *updater) protocols() []FirmwareProtocol {
 	return list
 }
 
-// expect says what the next package must be.
-func (u *updater) expect(img clients.Image) {
+// expect says what the next package must be: its signed description, which
+// the device is taken to have and to know how to check.
+func (u *updater) expect(img clients.Image) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.wanted, u.version = img.SHA256, img.Version
+	u.flash.Wanted, u.flash.Version = img.SHA256, img.Version
+	return u.flash.save()
 }
 
 // write is the server writing Package or Package URI.
 func (u *updater) write(v Values) (Values, error) {
 	if p, ok := v[firmwarePackage].([]byte); ok {
-		if err := u.resetBy(func() error { return u.machine.SetPackage(p) }); err != nil {
+		if err := u.reset(func(m *Firmware) error { return m.SetPackage(p) }); err != nil {
 			return nil, err
 		}
 		return Values{firmwareURI: ""}, nil
 	}
 	uri := v[firmwareURI].(string) // nothing else can be written there
 	if uri == "" {
-		err := u.resetBy(func() error { _, err := u.machine.SetURI("", nil); return err })
-		return v, err
+		return v, u.reset(func(m *Firmware) error {
+			_, err := m.SetURI("", nil)
+			return err
+		})
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	download, err := u.machine.SetURI(uri, u.protocols())
+	download, err := u.flash.Machine.SetURI(uri, u.protocols())
 	if err != nil {
 		return nil, err
 	}
-	u.flash = flash{}
-	u.changed()
+	u.changed(u.flash.erase())
 	if download {
 		u.start()
 	}
@@ -107,25 +108,24 @@ func (u *updater) write(v Values) (Values, error) {
 // execute is the server executing Update or Cancel.
 func (u *updater) execute(resource uint16, _ string) error {
 	if resource == firmwareCancel {
-		return u.resetBy(u.machine.Cancel)
+		return u.reset((*Firmware).Cancel)
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if err := u.machine.Update(); err != nil {
+	if err := u.flash.Machine.Update(); err != nil {
 		return err
 	}
-	u.changed()
+	u.changed(u.flash.save())
 	time.AfterFunc(applyTime, u.apply)
 	return nil
 }
 
-// resetBy takes the machine out of what it was doing.
-func (u *updater) resetBy(step func() error) error {
+// reset takes the machine out of what it was doing, and forgets the package.
+func (u *updater) reset(step func(*Firmware) error) error {
 	u.mu.Lock()
-	err := step()
+	err := step(&u.flash.Machine)
 	if err == nil {
-		u.flash = flash{}
-		u.changed()
+		u.changed(u.flash.erase())
 	}
 	u.mu.Unlock()
 	if err == nil {
@@ -136,17 +136,18 @@ func (u *updater) resetBy(step func() error) error {
 
 // changed records the state and lets the object follow. It follows a moment
 // later, so that the response to the operation goes before the notification.
-// mu is held.
-func (u *updater) changed() {
-	u.device.env.Record(clients.Event{Kind: clients.EventOTAState, Detail: u.describe()})
-	time.AfterFunc(reaction, u.publish)
-}
-
-func (u *updater) describe() string {
-	if u.machine.Result == ResultInitial {
-		return u.machine.State.String()
+// saved is what came of making it durable. mu is held.
+func (u *updater) changed(saved error) {
+	if saved != nil {
+		u.device.warn("flash memory: %v", saved)
 	}
-	return fmt.Sprintf("%v: %v", u.machine.State, u.machine.Result)
+	m := u.flash.Machine
+	detail := m.State.String()
+	if m.Result != ResultInitial {
+		detail += ": " + m.Result.String()
+	}
+	u.device.env.Record(clients.Event{Kind: clients.EventOTAState, Detail: detail})
+	time.AfterFunc(reaction, u.publish)
 }
 
 // publish gives the object's resources the state of the machine, as far as
@@ -155,23 +156,25 @@ func (u *updater) publish() {
 	u.publishing.Lock()
 	defer u.publishing.Unlock()
 	u.mu.Lock()
-	state, result := int64(u.machine.State), int64(u.machine.Result)
+	now := Values{
+		firmwareState:  int64(u.flash.Machine.State),
+		firmwareResult: int64(u.flash.Machine.Result),
+	}
 	u.mu.Unlock()
-	tree, values := u.device.tree, make(Values)
-	if tree.Get(firmwareObject.ID, 0, firmwareState) != state {
-		values[firmwareState] = state
+	tree := u.device.tree
+	for _, id := range []uint16{firmwareState, firmwareResult} {
+		if tree.Get(firmwareObject.ID, 0, id) == now[id] {
+			delete(now, id)
+		}
 	}
-	if tree.Get(firmwareObject.ID, 0, firmwareResult) != result {
-		values[firmwareResult] = result
-	}
-	tree.Set(firmwareObject.ID, 0, values)
+	tree.Set(firmwareObject.ID, 0, now)
 }
 
 // start begins or resumes a download; mu is held.
 func (u *updater) start() {
 	ctx, cancel := context.WithCancel(u.device.ctx)
 	done := make(chan struct{})
-	uri := u.machine.URI
+	uri := u.flash.Machine.URI
 	u.cancel, u.done = cancel, done
 	go func() {
 		defer close(done)
@@ -179,7 +182,7 @@ func (u *updater) start() {
 		if err := sleep(ctx, 2*reaction); err != nil { // the state is told first
 			return
 		}
-		err := u.fetch(ctx, uri)
+		err := u.obtain(ctx, uri)
 		if ctx.Err() == nil {
 			u.ended(err)
 		}
@@ -198,39 +201,75 @@ func (u *updater) interrupt() {
 	}
 }
 
-// resume goes on with a download that was interrupted.
+// resume goes on with an update after a reboot.
 func (u *updater) resume() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.machine.State == Downloading && u.cancel == nil && u.device.ctx.Err() == nil {
+	switch {
+	case u.cancel != nil || u.device.ctx.Err() != nil:
+	case u.flash.Machine.State == Downloading:
 		u.start()
+	case u.flash.Machine.State == Updating:
+		time.AfterFunc(applyTime, u.apply)
 	}
 }
 
-// ended judges what a download has brought.
+var (
+	errIntegrity = errors.New("the package's digest is wrong")
+	errFlash     = errors.New("flash memory failed")
+)
+
+// obtain downloads the package and checks it. If it is wrong and came in part
+// out of an earlier life, that part is to blame: once more from the start.
+func (u *updater) obtain(ctx context.Context, uri string) error {
+	for {
+		if err := u.fetch(ctx, uri); err != nil {
+			return err
+		}
+		u.mu.Lock()
+		digest := sha256.New()
+		_, err := io.Copy(digest, u.flash.content())
+		sound := bytes.Equal(digest.Sum(nil), u.flash.Wanted[:])
+		again := !sound && u.flash.resumed
+		if again {
+			err = errors.Join(err, u.flash.erase())
+		}
+		u.mu.Unlock()
+		switch {
+		case err != nil:
+			return fmt.Errorf("%w: %w", errFlash, err)
+		case sound:
+			return nil
+		case !again:
+			return errIntegrity
+		}
+	}
+}
+
+// ended notes what a download has come to.
 func (u *updater) ended(err error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.cancel, u.done = nil, nil
-	result := ResultInitial
-	switch {
-	case err != nil:
-		result = resultOf(err)
+	u.flash.Machine.DownloadEnded(resultOf(err))
+	if err != nil {
 		u.device.note("device: download failed: %v", err)
-	case sha256.Sum256(u.flash.data) != u.wanted:
-		result = ResultIntegrity
+		u.changed(u.flash.erase())
+		return
 	}
-	if result != ResultInitial {
-		u.flash = flash{}
-	}
-	u.machine.DownloadEnded(result)
-	u.changed()
+	u.changed(u.flash.save())
 }
 
 // resultOf is the update result of a download's error.
 func resultOf(err error) FirmwareResult {
-	var status *StatusError
-	if errors.As(err, &status) && status.Code>>5 == 4 {
+	switch {
+	case err == nil:
+		return ResultInitial
+	case errors.Is(err, errIntegrity):
+		return ResultIntegrity
+	case errors.Is(err, errFlash):
+		return ResultNoFlash
+	case isFinal(err):
 		return ResultInvalidURI
 	}
 	return ResultConnectionLost
@@ -238,44 +277,56 @@ func resultOf(err error) FirmwareResult {
 
 // apply makes the package the running firmware and reboots.
 func (u *updater) apply() {
-	if u.device.ctx.Err() != nil {
-		return
-	}
 	u.mu.Lock()
-	u.machine.Applied(ResultSuccess)
-	u.flash = flash{}
-	version := u.version
-	u.changed()
-	u.mu.Unlock()
-	u.device.reboot()
-	u.device.tree.Set(deviceObject.ID, 0, Values{deviceFirmware: version})
+	defer u.mu.Unlock()
+	if u.device.ctx.Err() != nil {
+		return // off; it will go on when it boots
+	}
+	u.flash.Machine.Applied(ResultSuccess)
+	u.flash.Running = u.flash.Version
+	u.changed(u.flash.erase())
+	u.device.restart()
 }
 
 // keep stores a piece of the package, which ends there.
-func (u *updater) keep(offset int64, data []byte) {
+func (u *updater) keep(offset int64, data []byte) error {
 	u.mu.Lock()
-	u.flash.data = append(u.flash.data[:offset], data...)
+	err := u.flash.append(offset, data)
 	u.mu.Unlock()
+	if err != nil {
+		return fmt.Errorf("%w: %w", errFlash, err)
+	}
 	u.device.env.Record(clients.Event{Kind: clients.EventOTAData, Offset: offset, Length: int64(len(data))})
+	return nil
 }
 
 // kept is how much of the package is there, of which version.
-func (u *updater) kept() (size int64, etag string) {
+func (u *updater) kept() (size int64, etag []byte) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return int64(len(u.flash.data)), u.flash.etag
+	return u.flash.size, u.flash.ETag
 }
 
-// label notes the package's entity tag.
-func (u *updater) label(etag string) {
+// label notes the package's entity tag, if it is new.
+func (u *updater) label(etag []byte) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.flash.etag = etag
+	if bytes.Equal(etag, u.flash.ETag) {
+		return nil
+	}
+	u.flash.ETag = etag
+	if err := u.flash.save(); err != nil {
+		return fmt.Errorf("%w: %w", errFlash, err)
+	}
+	return nil
 }
 
 // erase forgets a package that has changed on the server.
-func (u *updater) erase() {
+func (u *updater) erase() error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.flash = flash{}
+	if err := u.flash.erase(); err != nil {
+		return fmt.Errorf("%w: %w", errFlash, err)
+	}
+	return nil
 }

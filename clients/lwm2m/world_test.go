@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/thinlink/thinlink/clients"
+	"github.com/thinlink/thinlink/clients/flash"
 	"github.com/thinlink/thinlink/clients/pki"
 	"github.com/thinlink/thinlink/internal/units"
 	"github.com/thinlink/thinlink/netem"
@@ -110,13 +111,13 @@ func inWorld(t *testing.T, link netem.Config, opt Options, f func(*world)) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, tap: &tap{start: time.Now()}}
 		w.net = must(vnet.New(vnet.Config{
-			Device:   vnet.HostConfig{Addr: netip.MustParseAddr("100.64.0.2"), GRO: true},
-			Platform: vnet.HostConfig{Addr: netip.MustParseAddr("203.0.113.10"), GRO: true},
+			Device:   vnet.HostConfig{Addr: netip.MustParseAddr("100.64.0.2")},
+			Platform: vnet.HostConfig{Addr: netip.MustParseAddr("203.0.113.10")},
 			Link:     link, Seed: 1, Tap: w.tap,
 		}))
 		w.env = &clients.Env{
 			Device: w.net.Device(), Platform: w.net.Platform(), PKI: m, Seed: 1,
-			KeyLog: &w.keys, Record: w.record, Now: time.Now,
+			Flash: new(flash.Memory), KeyLog: &w.keys, Record: w.record, Now: time.Now,
 		}
 		st := must(New(opt))
 		w.session = must(st.Start(t.Context(), w.env)).(*session)
