@@ -38,7 +38,7 @@ type device struct {
 	link     *link
 	rnd      *rand.Rand
 	requests int
-	waiting  map[string]chan answer // by client token
+	waiting  map[string]chan answer // by client token or topic
 	commands chan int64             // commands that reached the application
 	jobs     chan *job              // for the agent
 	news     chan struct{}          // the next job changed
@@ -119,6 +119,9 @@ func (d *device) subscriptions() []string {
 	topics := []string{
 		job + "notify-next", job + "start-next/accepted", job + "start-next/rejected",
 		job + "+/update/accepted", job + "+/update/rejected",
+	}
+	if d.opt.OTA == "chunks" {
+		topics = append(topics, chunkResponse+"+/chunk/+")
 	}
 	if d.opt.Topics == "plain" {
 		return append(topics, commandTopic)
@@ -205,6 +208,8 @@ func (d *device) received(topic string, payload []byte) {
 	switch {
 	case accepted || strings.HasSuffix(topic, "/rejected"):
 		d.answered(answer{accepted, payload})
+	case strings.HasPrefix(topic, chunkResponse):
+		d.deliver(topic, answer{true, payload})
 	case topic == commandTopic:
 		d.commanded(payload)
 	case rest == shadow.Topic(pki.DeviceName, "update")+"/delta":
@@ -219,13 +224,17 @@ func (d *device) received(topic string, payload []byte) {
 
 func (d *device) answered(a answer) {
 	var p struct{ ClientToken string }
-	if json.Unmarshal(a.payload, &p) != nil {
-		return
+	if json.Unmarshal(a.payload, &p) == nil {
+		d.deliver(p.ClientToken, a)
 	}
+}
+
+// deliver hands an answer to whoever waits for it; the first one counts.
+func (d *device) deliver(key string, a answer) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if done := d.waiting[p.ClientToken]; done != nil {
-		delete(d.waiting, p.ClientToken) // the first answer counts
+	if done := d.waiting[key]; done != nil {
+		delete(d.waiting, key)
 		done <- a
 	}
 }

@@ -15,6 +15,7 @@
 //
 //	$aws/things/THING/shadow/...   reports and commands, Topics "shadow"
 //	$aws/things/THING/jobs/...     firmware updates
+//	v2/fw/{request,response}/JOB/chunk/N   images, OTA "chunks"
 //	thinlink/THING/report          reports, Topics "plain"
 //	thinlink/THING/command         commands, Topics "plain"
 //

@@ -32,6 +32,7 @@ const (
 // image is the download of one image to flash.
 type image struct {
 	device *device
+	id     string // of the job
 	doc    jobDocument
 	file   flash.File
 	done   int64 // bytes in the file, from its start
@@ -48,14 +49,18 @@ var errTooLong = errors.New("image is longer than announced")
 
 // install downloads the image and verifies it. As in the reference experiment
 // it is not applied.
-func (d *device) install(ctx context.Context, doc jobDocument) error {
+func (d *device) install(ctx context.Context, j *job) error {
 	file, err := d.env.Flash.Open(imageFile)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	i := &image{device: d, doc: doc, file: file}
-	if err := i.download(ctx); err != nil {
+	i := &image{device: d, id: j.JobID, doc: j.JobDocument, file: file}
+	fetch := i.download
+	if d.opt.OTA == "chunks" {
+		fetch = i.fetchChunks
+	}
+	if err := fetch(ctx); err != nil {
 		return err
 	}
 	return i.verify()

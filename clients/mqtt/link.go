@@ -205,16 +205,22 @@ func (d *device) publish(ctx context.Context, topic string, payload []byte) func
 // request publishes a request and returns the payload of its answer.
 func (d *device) request(ctx context.Context, topic string, payload func(token string) []byte) (answer, error) {
 	token := d.newToken()
+	return d.ask(ctx, token, topic, payload(token))
+}
+
+// ask publishes a request whose answer comes under a key: its client token, or
+// the topic of the answer.
+func (d *device) ask(ctx context.Context, key, topic string, payload []byte) (answer, error) {
 	done := make(chan answer, 1)
 	d.mu.Lock()
-	d.waiting[token] = done
+	d.waiting[key] = done
 	d.mu.Unlock()
 	defer func() {
 		d.mu.Lock()
-		delete(d.waiting, token)
+		delete(d.waiting, key)
 		d.mu.Unlock()
 	}()
-	a, err := exchange(ctx, d, done, d.publish(ctx, topic, payload(token)))
+	a, err := exchange(ctx, d, done, d.publish(ctx, topic, payload))
 	if err != nil {
 		return a, fmt.Errorf("%s: %w", topic, err)
 	}

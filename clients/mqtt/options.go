@@ -26,7 +26,8 @@ type Options struct {
 	SubscribeTogether bool          `conf:"subscribe_together" doc:"one SUBSCRIBE for all topics instead of one for each"`
 	Indent            int           `conf:"indent" doc:"spaces by which the device indents a shadow report's JSON, 0 is compact" min:"0" max:"8"`
 
-	OTA       string        `conf:"ota" doc:"how the image travels" enum:"https"`
+	OTA       string        `conf:"ota" doc:"how the image travels: one GET over HTTPS, or chunks over MQTT" enum:"https,chunks"`
+	ChunkSize units.Bytes   `conf:"chunk_size" doc:"bytes of a chunk over MQTT" min:"1" max:"1048000"`
 	OTAResume bool          `conf:"ota_resume" doc:"an interrupted download goes on where it stopped, not from the start"`
 	OTAStall  time.Duration `conf:"ota_stall" doc:"a download without data for so long is given up and begun again, 0s is never" min:"0s"`
 
@@ -45,12 +46,13 @@ type Options struct {
 func DefaultOptions() Options {
 	return Options{
 		TLS:            "1.2",
-		PKI:            pki.Options{Key: pki.RSA2048, Chain: 4, Padding: 340},
+		PKI:            pki.Options{Key: pki.RSA2048, Chain: 4, Padding: 340, DevicePadding: 150},
 		KeepAlive:      10 * time.Minute,
 		CleanSession:   true,
 		Topics:         "shadow",
 		Indent:         4,
 		OTA:            "https",
+		ChunkSize:      4096,             // as the vendors' libraries ask for
 		OTAStall:       15 * time.Minute, // about when Linux gives up sending (tcp_retries2)
 		ConnectTimeout: 15 * time.Minute,
 		PingTimeout:    5 * time.Minute,
@@ -89,13 +91,16 @@ func (o Options) check() error {
 	if o.KeepAlive < 0 || o.KeepAlive > 65535*time.Second || o.KeepAlive%time.Second != 0 {
 		errs = append(errs, fmt.Errorf("keep_alive %v: want whole seconds up to 65535s", o.KeepAlive))
 	}
+	if o.ChunkSize < 1 || o.ChunkSize > 1_048_000 { // the broker's largest packet is 1 MiB
+		errs = append(errs, fmt.Errorf("chunk_size %d: want 1 to 1048000", o.ChunkSize))
+	}
 	if o.SendBuffer < 0 || o.ReceiveBuffer < 0 {
 		errs = append(errs, errors.New("buffer sizes below 0"))
 	}
 	return errors.Join(append(errs,
 		oneOf("tls", o.TLS, "1.2", "1.3"),
 		oneOf("topics", o.Topics, "shadow", "plain"),
-		oneOf("ota", o.OTA, "https"),
+		oneOf("ota", o.OTA, "https", "chunks"),
 		atLeast("ota_stall", o.OTAStall, 0),
 		atLeast("connect_timeout", o.ConnectTimeout, time.Second),
 		atLeast("ping_timeout", o.PingTimeout, time.Second),

@@ -25,6 +25,7 @@ func TestOptionsAreChecked(t *testing.T) {
 		"connect_timeout": func(o *Options) { o.ConnectTimeout = 0 },
 		"ping_timeout":    func(o *Options) { o.PingTimeout = 0 },
 		"reconnect_max":   func(o *Options) { o.ReconnectMax = 0 },
+		"chunk_size":      func(o *Options) { o.ChunkSize = 0 },
 		"buffer":          func(o *Options) { o.SendBuffer = -1 },
 	} {
 		opt := DefaultOptions()

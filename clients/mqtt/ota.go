@@ -68,7 +68,7 @@ func (d *device) nextJob(ctx context.Context) (*job, error) {
 func (d *device) work(ctx context.Context, j *job) error {
 	d.record(clients.EventOTAState, "device: downloading "+j.JobDocument.Name+" "+j.JobDocument.Version)
 	u := jobUpdate{Status: jobs.Succeeded, Details: map[string]string{"step": "downloaded"}}
-	if err := d.install(ctx, j.JobDocument); err != nil {
+	if err := d.install(ctx, j); err != nil {
 		if ctx.Err() != nil {
 			return err // the job stays in progress
 		}

@@ -31,10 +31,11 @@ type platform struct {
 	reading *clients.Reading // awaited on the plain topic
 	arrived chan struct{}    // closed when it has come
 	ended   map[string]chan jobs.Execution
+	images  map[string][]byte // by job, for chunks
 }
 
 func newPlatform(opt Options, env *clients.Env, cfg *tls.Config) (*platform, error) {
-	p := &platform{opt: opt, env: env, tls: cfg, ended: make(map[string]chan jobs.Execution)}
+	p := &platform{opt: opt, env: env, tls: cfg, ended: make(map[string]chan jobs.Execution), images: make(map[string][]byte)}
 	p.shadow = shadow.New(env.Now, func(thing string, _ []byte) {
 		env.Record(clients.Event{Kind: clients.EventReport, Detail: shadow.Topic(thing, "update")})
 	})
@@ -55,6 +56,9 @@ func (p *platform) start() error {
 		return err
 	}
 	if _, err := b.Subscribe(reportTopic, p.reported); err != nil {
+		return err
+	}
+	if _, err := b.Subscribe(chunkRequest+"+/chunk/+", p.sendChunk); err != nil {
 		return err
 	}
 	ln, err := p.listen(mqttPort)
@@ -135,7 +139,7 @@ func (p *platform) offer(job string, doc jobDocument, path string, data []byte) 
 	doc.ETag = p.files.Put(path, data)
 	done := make(chan jobs.Execution, 1)
 	p.mu.Lock()
-	p.ended[job] = done
+	p.ended[job], p.images[job] = done, data
 	p.mu.Unlock()
 	return done, p.jobs.Create(pki.DeviceName, job, encode(doc, 0), byte(p.opt.QoS))
 }
@@ -146,6 +150,7 @@ func (p *platform) jobChanged(e jobs.Execution) {
 	defer p.mu.Unlock()
 	if done := p.ended[e.JobID]; done != nil && e.Status.Terminal() {
 		delete(p.ended, e.JobID)
+		delete(p.images, e.JobID)
 		done <- e
 	}
 }

@@ -127,15 +127,17 @@ func newImage(size int) clients.Image {
 
 // variants are the options that change what is on the wire.
 var variants = map[string]func(*Options){
-	"default":    nil,
-	"plain":      func(o *Options) { o.Topics = "plain" },
-	"qos 1":      func(o *Options) { o.QoS = 1 },
-	"qos 2":      func(o *Options) { o.QoS, o.CleanSession = 2, false },
-	"plain qos1": func(o *Options) { o.Topics, o.QoS, o.CleanSession = "plain", 1, false },
-	"tls 1.3":    func(o *Options) { o.TLS = "1.3" },
-	"resumption": func(o *Options) { o.Resumption = true },
-	"together":   func(o *Options) { o.SubscribeTogether = true },
-	"no pings":   func(o *Options) { o.KeepAlive = 0 },
+	"default":     nil,
+	"plain":       func(o *Options) { o.Topics = "plain" },
+	"qos 1":       func(o *Options) { o.QoS = 1 },
+	"qos 2":       func(o *Options) { o.QoS, o.CleanSession = 2, false },
+	"plain qos1":  func(o *Options) { o.Topics, o.QoS, o.CleanSession = "plain", 1, false },
+	"tls 1.3":     func(o *Options) { o.TLS = "1.3" },
+	"resumption":  func(o *Options) { o.Resumption = true },
+	"together":    func(o *Options) { o.SubscribeTogether = true },
+	"chunks":      func(o *Options) { o.OTA = "chunks" },
+	"chunks qos1": func(o *Options) { o.OTA, o.QoS, o.CleanSession, o.ChunkSize = "chunks", 1, false, 1000 },
+	"no pings":    func(o *Options) { o.KeepAlive = 0 },
 }
 
 func TestSteps(t *testing.T) {
@@ -241,13 +243,18 @@ func (w *world) received() (n int64) {
 func TestInterruptedUpdate(t *testing.T) {
 	const size = 300_000
 	for name, c := range map[string]struct {
-		resume, reboot bool
+		resume, reboot, chunks bool
 	}{
 		"cut, from the start": {}, "cut, resumed": {resume: true},
 		"reboot, from the start": {reboot: true}, "reboot, resumed": {resume: true, reboot: true},
+		"chunks, cut": {resume: true, chunks: true}, "chunks, reboot": {resume: true, reboot: true, chunks: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			run(t, func(o *Options) { o.OTAResume = c.resume }, func(w *world) {
+			run(t, func(o *Options) {
+				if o.OTAResume = c.resume; c.chunks {
+					o.OTA = "chunks"
+				}
+			}, func(w *world) {
 				w.must(w.Connect(w.t.Context(), reading))
 				rebooted := make(chan error, 1)
 				w.interrupt(150_000, func() {
