@@ -265,6 +265,8 @@ func joules(v float64) string {
 
 func bitRate(v float64) string {
 	switch {
+	case v == 0: // in no time at all
+		return "-"
 	case v >= 1e6:
 		return fmt.Sprintf("%.2f Mbit/s", v/1e6)
 	case v >= 1e3:
