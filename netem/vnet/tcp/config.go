@@ -1,6 +1,9 @@
 package tcp
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Config says which of TCP's mechanisms an end uses, and their constants. It
 // is plain data; start from [Linux] or [LwIP] and change fields. A change
@@ -170,7 +173,7 @@ func LwIP() Config {
 	const mss = 1318
 	return Config{
 		Congestion:        "reno",
-		InitialWindow:     4,
+		InitialWindow:     3, // 4380 bytes, RFC 3390
 		DupThresh:         3,
 		NoDelay:           true,
 		Tick:              250 * time.Millisecond,
@@ -191,4 +194,59 @@ func LwIP() Config {
 		SendBuffer:        4 * mss,
 		MaxSendBuffer:     4 * mss,
 	}
+}
+
+// Validate says which field has a value that a connection cannot work with.
+func (cfg *Config) Validate() error {
+	oneOf := func(name, v, a, b string) error {
+		if v == a || v == b {
+			return nil
+		}
+		return fmt.Errorf("tcp: %s: %q, want %q or %q", name, v, a, b)
+	}
+	if err := oneOf("congestion", cfg.Congestion, "cubic", "reno"); err != nil {
+		return err
+	}
+	if err := oneOf("rtt_estimator", cfg.RTTEstimator, "linux", "jacobson"); err != nil {
+		return err
+	}
+	for _, f := range []struct {
+		name  string
+		v     int64
+		least int64
+	}{
+		{"initial_window", int64(cfg.InitialWindow), 1},
+		{"dupthresh", int64(cfg.DupThresh), 1},
+		{"mss", int64(cfg.MSS), 0},
+		{"tick", int64(cfg.Tick), int64(time.Microsecond)},
+		{"initial_rto", int64(cfg.InitialRTO), int64(cfg.Tick)},
+		{"min_rto", int64(cfg.MinRTO), int64(cfg.Tick)},
+		{"max_rto", int64(cfg.MaxRTO), int64(max(cfg.InitialRTO, cfg.MinRTO))},
+		{"rtt_granularity", int64(cfg.RTTGranularity), 0},
+		{"syn_retries", int64(cfg.SYNRetries), 0},
+		{"synack_retries", int64(cfg.SYNACKRetries), 0},
+		{"retries", int64(cfg.Retries), 0},
+		{"user_timeout", int64(cfg.UserTimeout), 0},
+		{"keepalive", int64(cfg.KeepAlive), 0},
+		{"time_wait", int64(cfg.TimeWait), 0},
+		{"delayed_ack_min", int64(cfg.DelayedACKMin), 0},
+		{"delayed_ack_max", int64(cfg.DelayedACKMax), int64(cfg.DelayedACKMin)},
+		{"quick_acks", int64(cfg.QuickACKs), 0},
+		{"receive_buffer", int64(cfg.ReceiveBuffer), 1024},
+		{"max_receive_buffer", int64(cfg.MaxReceiveBuffer), 0},
+		{"send_buffer", int64(cfg.SendBuffer), 0},
+	} {
+		if f.v < f.least {
+			return fmt.Errorf("tcp: %s: %d, want at least %d", f.name, f.v, f.least)
+		}
+	}
+	switch {
+	case cfg.SendBuffer == 0 && cfg.MaxSendBuffer < 4096:
+		return fmt.Errorf("tcp: max_send_buffer: %d, want at least 4096 without a send_buffer", cfg.MaxSendBuffer)
+	case cfg.MaxReceiveBuffer > 0 && cfg.MaxReceiveBuffer < cfg.ReceiveBuffer:
+		return fmt.Errorf("tcp: max_receive_buffer: %d, want 0 or at least receive_buffer, %d", cfg.MaxReceiveBuffer, cfg.ReceiveBuffer)
+	case cfg.KeepAlive > 0 && cfg.KeepAliveInterval < cfg.Tick:
+		return fmt.Errorf("tcp: keepalive_interval: %v, want at least a tick, %v", cfg.KeepAliveInterval, cfg.Tick)
+	}
+	return nil
 }
