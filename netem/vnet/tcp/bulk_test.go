@@ -20,7 +20,7 @@ type bulk struct {
 	accepted         time.Time
 	down, up         int // packets offered to the link
 	buf              []byte
-	chunk            int // of the write under way
+	chunk            int // what remains of the write under way
 	cfg              tcp.Config
 	seed             uint64
 	failed           error
@@ -88,7 +88,7 @@ func (b *bulk) apps() {
 		if p.State() == tcp.Established && b.accepted.IsZero() {
 			b.accepted = b.now
 		}
-		for !b.accepted.IsZero() && b.written < b.size && p.Writable() {
+		for !b.accepted.IsZero() && b.written < b.size && (b.chunk == 0 || p.Writable()) {
 			if b.chunk == 0 {
 				b.chunk = min(len(b.buf), b.size-b.written)
 			}
@@ -99,9 +99,6 @@ func (b *bulk) apps() {
 			b.written += n
 			b.chunk -= n
 			p.Output(b.now, b.send(netem.Down))
-			if b.chunk > 0 {
-				break
-			}
 		}
 		if b.written == b.size {
 			p.CloseWrite(b.now)

@@ -18,11 +18,7 @@ func (c *Conn) Writable() bool {
 		return true
 	}
 	queued := c.snd.len()
-	if !c.synchronised() || c.sendLimit()-queued < queued/2 {
-		c.noSpace = true // the caller waits: the buffer may grow
-		return false
-	}
-	return true
+	return c.synchronised() && c.sendLimit()-queued >= queued/2
 }
 
 // Read copies received bytes into b: 0 and nil when nothing is there, io.EOF
