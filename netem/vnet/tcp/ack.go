@@ -14,6 +14,7 @@ type ackState struct {
 	now       bool // the protocol mandates an immediate ACK
 
 	at       time.Duration
+	fires    time.Duration // when the timer does, on its grid
 	ato      time.Duration
 	quick    int
 	pingpong bool
@@ -149,7 +150,7 @@ func (c *Conn) delayACK() {
 		}
 		at = min(at, a.at)
 	}
-	a.scheduled, a.timer, a.at = true, true, at
+	a.scheduled, a.timer, a.at, a.fires = true, true, at, c.wheel(at)
 }
 
 // delayedACKTimeout sends the delayed ACK.

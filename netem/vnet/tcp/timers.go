@@ -64,7 +64,7 @@ func (c *Conn) Next() (at time.Time, ok bool) {
 		earliest(c.xmitAt)
 	}
 	if c.ack.timer {
-		earliest(c.ackDeadline())
+		earliest(c.ack.fires)
 	}
 	if c.idleAt != 0 {
 		earliest(c.idleAt)
@@ -75,19 +75,10 @@ func (c *Conn) Next() (at time.Time, ok bool) {
 	return c.epoch.Add(d), true
 }
 
-// ackDeadline is when the delayed-ACK timer fires; it is short, so that the
-// wheel adds one tick.
-func (c *Conn) ackDeadline() time.Duration {
-	if c.cfg.TimerWheel {
-		return c.ack.at + c.cfg.Tick
-	}
-	return c.ack.at
-}
-
 // Tick runs every timer that is due.
 func (c *Conn) Tick(now time.Time) {
 	c.setNow(now)
-	if c.ack.timer && c.now >= c.ackDeadline() {
+	if c.ack.timer && c.now >= c.ack.fires {
 		c.delayedACKTimeout()
 	}
 	if c.xmitKind != timerNone && c.now >= c.xmitAt {
