@@ -27,7 +27,7 @@ func (c *Conn) assemble(r *Request) (whole *Request, early *Response) {
 	switch {
 	case !present:
 		return r, nil
-	case !ok || b.more && len(r.Payload) != b.size() || len(r.Payload) > b.size():
+	case !ok || !b.holds(len(r.Payload)):
 		return nil, Status(codes.BadRequest)
 	}
 	if announced, ok := r.Size1(); ok && int64(announced) > int64(c.cfg.MaxBody) {
@@ -54,12 +54,13 @@ func (c *Conn) appendBlock(r *Request, b blockOption) (body []byte, early *Respo
 		a = &assembly{key: key} // a new transfer replaces an unfinished one
 	}
 	switch {
-	case a == nil || int64(len(a.body)) != b.offset():
+	case a == nil || int64(len(a.body)) < b.offset():
 		return nil, blockStatus(codes.RequestEntityIncomplete, b)
-	case len(a.body)+len(r.Payload) > c.cfg.MaxBody:
+	case b.offset()+int64(len(r.Payload)) > int64(c.cfg.MaxBody):
 		return nil, c.tooLarge(b)
 	}
-	a.body = append(a.body, r.Payload...)
+	// A repeated block, whose response the client did not see, counts anew.
+	a.body = append(a.body[:b.offset()], r.Payload...)
 	if !b.more {
 		return a.body, nil
 	}
@@ -68,9 +69,7 @@ func (c *Conn) appendBlock(r *Request, b blockOption) (body []byte, early *Respo
 	if len(c.assemblies) > maxTransfers {
 		c.assemblies = slices.Delete(c.assemblies, 0, 1)
 	}
-	// Section 2.3: the server may ask for smaller blocks.
-	b.szx = min(b.szx, exponent(c.cfg.BlockSize))
-	return nil, blockStatus(codes.Continue, b)
+	return nil, blockStatus(codes.Continue, c.acceptable(b))
 }
 
 // takeAssembly removes and returns the assembly of a key, and forgets those
@@ -86,6 +85,13 @@ func (c *Conn) takeAssembly(key string, now time.Time) (found *assembly) {
 		return a.key == key
 	})
 	return found
+}
+
+// acceptable is b with the block size that is wanted for those that follow: a
+// server may ask for smaller ones (RFC 7959 section 2.3).
+func (c *Conn) acceptable(b blockOption) blockOption {
+	b.szx = min(b.szx, c.preferred())
+	return b
 }
 
 func blockStatus(code codes.Code, b blockOption) *Response {

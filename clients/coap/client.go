@@ -25,8 +25,8 @@ type result struct {
 }
 
 // Do sends a request and returns its response. A payload larger than
-// Config.BlockSize goes in blocks (RFC 7959 Block1), a response in blocks is
-// assembled (Block2); a request that carries a Block option itself is sent as
+// Config.BlockSize or, on a stream, than fits into one message goes in blocks
+// (RFC 7959 Block1), a response in blocks is assembled (Block2); a request that carries a Block option itself is sent as
 // it is and its response returned as it comes. A response of class 4 or 5 is a
 // response, not an error. Errors: *TimeoutError, ErrReset, ErrClosed,
 // ErrCriticalOption; of a transfer in blocks *BlockError, *ETagError,
@@ -43,10 +43,10 @@ func (c *Conn) do(ctx context.Context, r *Request, o *Observation) (*Response, e
 	}
 	var resp *Response
 	var err error
-	if len(r.Payload) > c.cfg.BlockSize {
-		resp, err = c.upload(ctx, r)
-	} else {
+	if fits := len(r.Payload) <= c.room(&r.Message); fits {
 		resp, err = c.exchange(ctx, r, o)
+	} else {
+		resp, err = c.upload(ctx, r, o)
 	}
 	if err != nil {
 		return nil, err
@@ -55,8 +55,12 @@ func (c *Conn) do(ctx context.Context, r *Request, o *Observation) (*Response, e
 }
 
 // Ping sends an empty confirmable message and waits for the Reset it elicits
-// (RFC 7252 section 1.2, "CoAP ping").
+// (RFC 7252 section 1.2, "CoAP ping"); on a stream, a Ping and waits for the
+// Pong until ctx ends (RFC 8323 section 5.4).
 func (c *Conn) Ping(ctx context.Context) error {
+	if c.stream != nil {
+		return c.pingStream(ctx)
+	}
 	result := make(chan error, 1)
 	t := &transmission{
 		msg:  message.Message{Type: message.Confirmable, Code: codes.Empty},
@@ -104,8 +108,11 @@ func (c *Conn) exchange(ctx context.Context, r *Request, o *Observation) (*Respo
 func (c *Conn) begin(r *Request, o *Observation) (*call, error) {
 	c.mu.Lock()
 	defer c.unlock()
-	if c.ended {
-		return nil, ErrClosed
+	switch {
+	case c.ended:
+		return nil, c.reason
+	case c.stream != nil && c.stream.release != nil:
+		return nil, fmt.Errorf("%w: %w", ErrClosed, c.stream.release)
 	}
 	token, err := c.token(r.Token)
 	if err != nil {
@@ -157,7 +164,7 @@ func (c *Conn) acknowledged(p *call, ack *message.Message, err error) {
 	case ack.Code == codes.Empty:
 		c.awaitResponse(p) // a separate response will follow, RFC 7252 section 5.2.2
 	default:
-		resp, understood := newReceived(*ack)
+		resp, understood := c.newReceived(*ack)
 		c.respond(p, resp, understood)
 	}
 }
@@ -191,9 +198,9 @@ func (c *Conn) respond(p *call, resp *Response, understood bool) {
 
 // newReceived takes a response from its message and reports whether it is
 // understood.
-func newReceived(m message.Message) (resp *Response, understood bool) {
+func (c *Conn) newReceived(m message.Message) (resp *Response, understood bool) {
 	opts, ok := checkOptions(m.Options)
-	return &Response{Message: Message{Code: m.Code, Options: opts, Payload: m.Payload}}, ok
+	return &Response{Message: Message{Code: m.Code, Options: opts, Payload: m.Payload, stream: c.stream != nil}}, ok
 }
 
 // finish ends a call, once.
@@ -206,6 +213,9 @@ func (c *Conn) finish(p *call, resp *Response, err error) {
 		p.timer.Stop()
 	}
 	c.withdraw(p.transmit)
+	if c.stream != nil {
+		c.stream.wake.Signal() // a Release may wait for this
+	}
 	p.result <- result{resp, err}
 }
 
@@ -241,7 +251,7 @@ func (c *Conn) receiveReset(mid uint16) {
 // notification.
 func (c *Conn) receiveResponse(m message.Message, s *seenMessage) {
 	p, o := c.calls[string(m.Token)], c.observations[string(m.Token)]
-	resp, understood := newReceived(m)
+	resp, understood := c.newReceived(m)
 	_, notification := resp.Observe()
 	switch {
 	case understood && (p != nil || o != nil):
@@ -255,6 +265,12 @@ func (c *Conn) receiveResponse(m message.Message, s *seenMessage) {
 	default:
 		c.reject(m, s)
 	}
+	c.dispatch(p, o, resp, understood)
+}
+
+// dispatch passes a response on to the call or observation it is for.
+func (c *Conn) dispatch(p *call, o *Observation, resp *Response, understood bool) {
+	_, notification := resp.Observe()
 	switch {
 	case o != nil && understood && (p == nil || notification):
 		c.notified(o, resp)

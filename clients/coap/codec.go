@@ -43,16 +43,20 @@ func decode(d []byte) (message.Message, error) {
 		return m, errFormat // section 4.1
 	}
 	m.Token = d[headerLen : headerLen+tokenLen]
-	rest := d[headerLen+tokenLen:]
-	n, err := unmarshalOptions(&m.Options, rest)
+	return m, decodeContent(&m, d[headerLen+tokenLen:])
+}
+
+// decodeContent parses options and payload.
+func decodeContent(m *message.Message, content []byte) error {
+	n, err := unmarshalOptions(&m.Options, content)
 	if err != nil {
-		return m, errFormat
+		return errFormat
 	}
-	m.Payload = rest[n:]
-	if len(m.Payload) == 0 && endsWithMarker(rest) {
-		return m, errFormat // section 3: a marker followed by no payload
+	m.Payload = content[n:]
+	if len(m.Payload) == 0 && endsWithMarker(content) {
+		return errFormat // section 3: a marker followed by no payload
 	}
-	return m, nil
+	return nil
 }
 
 func unmarshalOptions(opts *message.Options, data []byte) (int, error) {
@@ -82,7 +86,7 @@ func endsWithMarker(data []byte) bool {
 func encode(m message.Message) ([]byte, error) {
 	size := headerLen + len(m.Token) + 1 + len(m.Payload)
 	for _, o := range m.Options {
-		size += 5 + len(o.Value)
+		size += optionLen(o)
 	}
 	if size > maxDatagram { // also keeps option lengths below what go-coap would truncate
 		return nil, fmt.Errorf("coap: encode: message of %d bytes is larger than a datagram", size)
@@ -94,6 +98,13 @@ func encode(m message.Message) ([]byte, error) {
 	}
 	return buf[:n], nil
 }
+
+// maxOptionLen is the longest value that the format can express, in bytes
+// (RFC 7252 section 3.1).
+const maxOptionLen = 65535 + 269
+
+// optionLen bounds the encoded length of an option, in bytes.
+func optionLen(o message.Option) int { return 5 + len(o.Value) }
 
 // emptyMessage is an ACK or RST without content (RFC 7252 section 4.1).
 func emptyMessage(t message.Type, mid uint16) []byte {

@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// Config holds the transmission parameters of RFC 7252 section 4.8 and the
-// sizes of RFC 7959. The zero value means the defaults given with each field.
+// Config holds the transmission parameters of RFC 7252 section 4.8, which have
+// no meaning on streams but for ResponseTimeout, and the sizes of RFC 7959 and
+// RFC 8323. The zero value means the defaults given with each field.
 type Config struct {
 	// AckTimeout is ACK_TIMEOUT, the least time before the first
 	// retransmission. 0 means 2 s.
@@ -46,6 +47,15 @@ type Config struct {
 	// a request beyond it is answered 4.13, a response beyond it fails with
 	// ErrTooLarge. A Download is not limited. 0 means 4 MiB.
 	MaxBody int `conf:"max_body"`
+	// MaxMessageSize is the largest message accepted from the peer of a stream,
+	// in bytes; it is announced as Max-Message-Size (RFC 8323 section 5.3.1).
+	// BERT needs more than 1152. 0 means 8320: room for 8 blocks and options.
+	MaxMessageSize int `conf:"max_message_size"`
+	// BERTBlocks is how many blocks of 1024 bytes go at most into one message
+	// that is sent over a stream (RFC 8323 section 6), as far as the peer's
+	// Max-Message-Size permits. It takes a BlockSize of 1024. 0 means 8; 1
+	// switches BERT off.
+	BERTBlocks int `conf:"bert_blocks"`
 	// Rand draws time-outs, tokens and the first message ID. The Conn owns it:
 	// never share one between Conns. nil means a generator of a fixed seed.
 	Rand *rand.Rand `conf:"-"`
@@ -76,6 +86,10 @@ func (c Config) Validate() error {
 		return fmt.Errorf("coap: max_latency %v: want a positive time", c.MaxLatency)
 	case c.MaxBody < 0:
 		return fmt.Errorf("coap: max_body %d: want a positive size", c.MaxBody)
+	case c.MaxMessageSize < 64 || c.MaxMessageSize > 16<<20:
+		return fmt.Errorf("coap: max_message_size %d: want 64 to 16777216", c.MaxMessageSize)
+	case c.BERTBlocks < 1 || c.BERTBlocks > 1024:
+		return fmt.Errorf("coap: bert_blocks %d: want 1 to 1024", c.BERTBlocks)
 	}
 	return nil
 }
@@ -127,6 +141,8 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.AckDelay, c.AckTimeout/4)
 	setDefault(&c.MaxLatency, 100*time.Second)
 	setDefault(&c.MaxBody, 4<<20)
+	setDefault(&c.MaxMessageSize, 8320)
+	setDefault(&c.BERTBlocks, 8)
 	return c
 }
 

@@ -17,7 +17,7 @@ import (
 	"github.com/plgd-dev/go-coap/v3/message/codes"
 )
 
-// Stats counts what a Conn did since it was made.
+// Stats counts what a Conn did since it was made; on a stream all stay 0.
 type Stats struct {
 	// Retransmissions counts confirmable messages sent again.
 	Retransmissions int
@@ -43,6 +43,10 @@ type Conn struct {
 	mu    sync.Mutex // guards the rest; see unlock
 	stats Stats
 	ended bool
+	// cause is why it ended, nil if it was closed by us; reason is what
+	// everything then fails with: ErrClosed, wrapping cause.
+	cause, reason error
+	stream        *stream // nil on datagrams; itself constant
 
 	effects  []effect
 	flushing bool
@@ -106,8 +110,34 @@ func responseTimeout(cfg Config) time.Duration {
 
 // Serve receives until the Conn is closed, then returns nil, or until the
 // connection fails, then returns why. It waits for handlers. A Conn serves
-// once.
+// once. On a stream the reason may be an *AbortError or a *ReleaseError, and
+// the peer's closing after our Release is none.
 func (c *Conn) Serve() error {
+	serve := c.serveDatagrams
+	if c.stream != nil {
+		serve = c.serveStream
+	}
+	err := serve()
+	if c.wasReleased(err) {
+		err = nil
+	}
+	c.end(err)
+	c.running.Wait()
+	return c.failure()
+}
+
+// failure is why the session ended, nil if it was closed by us.
+func (c *Conn) failure() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cause == nil {
+		return nil
+	}
+	return fmt.Errorf("coap: connection: %w", c.cause)
+}
+
+// serveDatagrams returns why it ended.
+func (c *Conn) serveDatagrams() error {
 	buf := make([]byte, maxDatagram)
 	for {
 		n, err := c.conn.Read(buf)
@@ -115,12 +145,7 @@ func (c *Conn) Serve() error {
 			continue // an ICMP error; the peer may come back, or we give up in time
 		}
 		if err != nil {
-			first := c.end()
-			c.running.Wait()
-			if !first {
-				return nil
-			}
-			return fmt.Errorf("coap: receive: %w", err)
+			return err
 		}
 		c.receive(bytes.Clone(buf[:n]))
 	}
@@ -129,8 +154,15 @@ func (c *Conn) Serve() error {
 // Close ends the session at once: the connection is closed and everything that
 // waits fails with ErrClosed. It does not wait for handlers; Serve does.
 func (c *Conn) Close() error {
-	c.end()
+	c.end(nil)
 	return nil
+}
+
+// closed is the error of everything that fails because the session has ended.
+func (c *Conn) closed() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.reason
 }
 
 // Done is closed when the session has ended.
@@ -149,34 +181,38 @@ func (c *Conn) Stats() Stats {
 	return c.stats
 }
 
-// end fails everything that waits and closes the connection. It reports
-// whether it was the first to do so.
-func (c *Conn) end() bool {
+// end fails everything that waits and closes the connection, once. cause is
+// nil if nothing went wrong.
+func (c *Conn) end(cause error) {
 	c.mu.Lock()
-	first := !c.ended
-	if first {
-		c.ended = true
+	if !c.ended {
+		c.ended, c.cause, c.reason = true, cause, ErrClosed
+		if cause != nil {
+			c.reason = fmt.Errorf("%w: %w", ErrClosed, cause)
+		}
 		waiting := c.waiting
 		c.waiting = nil
 		// Sorted, that whoever waits is woken in the same order in every run.
 		for _, token := range slices.Sorted(maps.Keys(c.calls)) {
-			c.finish(c.calls[token], nil, ErrClosed)
+			c.finish(c.calls[token], nil, c.reason)
 		}
 		for _, token := range slices.Sorted(maps.Keys(c.observers)) {
-			c.endObserver(c.observers[token], ErrClosed)
+			c.endObserver(c.observers[token], c.reason)
 		}
 		for _, mid := range slices.Sorted(maps.Keys(c.inFlight)) {
-			c.settle(c.inFlight[mid], nil, ErrClosed)
+			c.settle(c.inFlight[mid], nil, c.reason)
 		}
 		for _, t := range waiting {
-			c.settle(t, nil, ErrClosed)
+			c.settle(t, nil, c.reason)
 		}
 		clear(c.observations)
+		if c.stream != nil {
+			c.stream.wake.Signal()
+		}
 	}
 	c.unlock()
 	c.cancel()
 	_ = c.conn.Close() // nothing of ours is left that could fail
-	return first
 }
 
 // unlock releases mu and performs the effects that were queued under it, in

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"math/bits"
 
 	"github.com/plgd-dev/go-coap/v3/message"
 	"github.com/plgd-dev/go-coap/v3/message/codes"
@@ -14,7 +13,8 @@ import (
 // DownloadOptions say how a representation is fetched.
 type DownloadOptions struct {
 	// BlockSize is the size asked for, in bytes: a power of two from 16 to
-	// 1024. 0 means Config.BlockSize.
+	// 1024. 0 means Config.BlockSize and, on a stream, BERT blocks where both
+	// ends support them; the server then decides how many go into a message.
 	BlockSize int
 	// Offset is where to start, in bytes: a multiple of the block size. With
 	// ETag it resumes an earlier transfer.
@@ -27,19 +27,20 @@ type DownloadOptions struct {
 	SameToken bool
 }
 
-// Block is one block of a representation.
+// Block is one block of a representation or of a request's body; of a BERT
+// block (RFC 8323 section 6), all of its parts.
 type Block struct {
-	// Offset is the position of Data in the representation, in bytes.
+	// Offset is the position of Data in the whole, in bytes.
 	Offset int64
 	// Data is the block's content; the last block may be shorter.
 	Data []byte
-	// Last says that the representation ends here.
+	// Last says that the whole ends here.
 	Last bool
-	// ETag identifies the representation; nil if the server gives none. To be
-	// persisted with Offset for a later resumption.
+	// ETag identifies the representation; nil if the server gives none, and in
+	// uploads. To be persisted with Offset for a later resumption.
 	ETag []byte
-	// Size is the representation's size if the server told (Size2), else -1.
-	// Servers tell it with the first block.
+	// Size is the size of the whole if the peer told (Size2, of an upload
+	// Size1), else -1. Peers tell it with the first block.
 	Size int64
 }
 
@@ -62,17 +63,13 @@ type Download struct {
 // Next performs it. Every block is a request of its own. Errors: options out
 // of range.
 func (c *Conn) Download(r *Request, opt DownloadOptions) (*Download, error) {
-	setDefault(&opt.BlockSize, c.cfg.BlockSize)
-	size := opt.BlockSize
-	if size < 16 || size > 1024 || bits.OnesCount(uint(size)) != 1 {
-		return nil, fmt.Errorf("coap: download: block size %d: want 16, 32, 64, 128, 256, 512 or 1024", size)
-	}
-	if opt.Offset < 0 || opt.Offset%int64(size) != 0 {
-		return nil, fmt.Errorf("coap: download: offset %d: want a multiple of the block size %d", opt.Offset, size)
+	szx, err := c.transferBlocks("download", opt.BlockSize, opt.Offset)
+	if err != nil {
+		return nil, err
 	}
 	d := &Download{
 		conn: c, req: *r, code: codes.Content,
-		offset: opt.Offset, szx: exponent(size),
+		offset: opt.Offset, szx: szx,
 		etag: opt.ETag, held: opt.ETag != nil, size: -1,
 	}
 	d.req.Message = r.clone()
@@ -80,7 +77,6 @@ func (c *Conn) Download(r *Request, opt DownloadOptions) (*Download, error) {
 	if opt.SameToken && d.token == nil {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		var err error
 		if d.token, err = c.token(nil); err != nil {
 			return nil, err
 		}
@@ -95,14 +91,20 @@ func (d *Download) Next(ctx context.Context) (Block, error) {
 	if d.last {
 		return Block{}, io.EOF
 	}
-	num := d.offset >> (d.szx + 4)
-	if num > maxBlockNumber {
-		return Block{}, &BlockError{fmt.Sprintf("block number %d of offset %d is too large", num, d.offset)}
+	if err := d.conn.awaitPeer(ctx); err != nil {
+		return Block{}, err
+	}
+	if d.szx == bert && !d.conn.peerHasBERT() {
+		d.szx = bert - 1
+	}
+	b, err := blockAt(d.offset, d.szx)
+	if err != nil {
+		return Block{}, err
 	}
 	req := d.req
 	req.Message = d.req.clone()
 	req.Token = d.token
-	req.setBlock(message.Block2, blockOption{num: uint32(num), szx: d.szx})
+	req.setBlock(message.Block2, b)
 	resp, err := d.conn.exchange(ctx, &req, nil)
 	if err != nil {
 		return Block{}, err
@@ -126,10 +128,10 @@ func (d *Download) accept(resp *Response) (Block, error) {
 		return Block{}, &BlockError{"the server does not support Block2 and sent the whole representation"}
 	case !present: // all of it fitted
 	case b.szx > d.szx:
-		return Block{}, &BlockError{fmt.Sprintf("block of %d bytes where %d were asked for", b.size(), 16<<d.szx)}
+		return Block{}, &BlockError{fmt.Sprintf("block size exponent %d where %d was asked for", b.szx, d.szx)}
 	case b.offset() != d.offset:
 		return Block{}, &BlockError{fmt.Sprintf("block at offset %d where %d was asked for", b.offset(), d.offset)}
-	case b.more && len(resp.Payload) != b.size(), len(resp.Payload) > b.size():
+	case !b.holds(len(resp.Payload)):
 		return Block{}, &BlockError{fmt.Sprintf("payload of %d bytes in a block of %d", len(resp.Payload), b.size())}
 	default:
 		d.szx = b.szx
@@ -152,7 +154,7 @@ func (c *Conn) collect(ctx context.Context, r *Request, resp *Response) (*Respon
 		return resp, nil
 	case !ok || b.num != 0:
 		return nil, &BlockError{fmt.Sprintf("unasked-for block %d", b.num)}
-	case b.more && len(resp.Payload) != b.size():
+	case !b.holds(len(resp.Payload)):
 		return nil, &BlockError{fmt.Sprintf("payload of %d bytes in a block of %d", len(resp.Payload), b.size())}
 	}
 	whole := *resp

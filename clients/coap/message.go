@@ -23,7 +23,14 @@ const (
 	TextPlain  message.MediaType = 0
 	LinkFormat message.MediaType = 40
 	Octets     message.MediaType = 42
+	// MissingBlocks is application/missing-blocks+cbor-seq (RFC 9177 section 5).
+	MissingBlocks message.MediaType = 272
 )
+
+// RequestTag is an option that tells apart the block-wise requests for one
+// resource (RFC 9175 section 3): different bodies, different tags of up to 8
+// bytes.
+const RequestTag message.OptionID = 292
 
 // Message is what requests and responses have in common. Options are sorted by
 // number; use the methods to keep them so. Values in Options and Payload are
@@ -32,6 +39,8 @@ type Message struct {
 	Code    codes.Code
 	Options message.Options
 	Payload []byte
+
+	stream bool // came over a stream, where BERT blocks are allowed
 }
 
 // Request asks the peer for something (RFC 7252 section 5.1).
@@ -61,7 +70,8 @@ type Response struct {
 
 // Handler answers requests. ServeCoAP is called in a goroutine of its own and
 // may block; ctx ends with the Conn. It sees a block-wise request once, whole
-// (RFC 7959 section 2.5, atomic). A nil response means 5.00.
+// (RFC 7959 section 2.5, atomic), unless it is a BlockHandler. A nil response
+// means 5.00.
 type Handler interface {
 	ServeCoAP(ctx context.Context, r *Request) *Response
 }

@@ -79,7 +79,8 @@ func (o *Observation) Cancel(ctx context.Context) (*Response, error) {
 }
 
 // Forget ends the observation without a message; the next notification is
-// answered with a Reset, which tells the server.
+// answered with a Reset, which tells the server. A stream has no Reset: there
+// the server goes on until Cancel (RFC 8323 appendix A.4).
 func (o *Observation) Forget() {
 	o.conn.mu.Lock()
 	defer o.conn.unlock()
@@ -113,8 +114,8 @@ func (c *Conn) notified(o *Observation, resp *Response) {
 	switch now := time.Now(); {
 	case !ok || !resp.IsSuccess():
 		c.endObservation(o) // section 3.2
-	case !fresher(o.seq, o.at, seq, now):
-		return
+	case c.stream == nil && !fresher(o.seq, o.at, seq, now):
+		return // on a stream the order is kept, RFC 8323 appendix A.1
 	default:
 		o.seq, o.at = seq, now
 	}

@@ -63,7 +63,7 @@ func (r *Request) AcceptObserve(onEnd func(error)) *Observer {
 	}
 	r.observer = o
 	if c.ended {
-		c.endObserver(o, ErrClosed)
+		c.endObserver(o, c.reason)
 		return o
 	}
 	c.observers[string(r.Token)] = o
@@ -83,7 +83,8 @@ func (o *Observer) End() {
 // Notify sends a new state to the observer. A confirmable notification that is
 // still unacknowledged is replaced by the newest state at its next
 // retransmission (RFC 7641 section 4.5.2); a non-confirmable one then waits
-// for its outcome, too. After 24 hours without one, a notification is
+// for its outcome, too. On a stream one notification at a time waits for being
+// written, whether confirmable or not. After 24 hours without one, a notification is
 // confirmable in any case (section 4.5). A response not of class 2 ends the
 // observation. Notify does not wait: it returns ErrCanceled if the observation
 // has ended.
@@ -106,7 +107,7 @@ func (c *Conn) advance(o *Observer) error {
 	if o.next == nil || !o.ready || o.flight != nil || o.ended {
 		return nil
 	}
-	if !o.next.confirmable {
+	if !o.next.confirmable && c.stream == nil {
 		resp := o.next.resp
 		mid, err := c.sendNon(o.take(message.NonConfirmable))
 		if err != nil {

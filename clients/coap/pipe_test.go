@@ -222,14 +222,22 @@ func describe(d []byte) string {
 	if err != nil {
 		return err.Error()
 	}
-	text := [...]string{"CON", "NON", "ACK", "RST"}[m.Type]
+	return [...]string{"CON", "NON", "ACK", "RST"}[m.Type] + describeContent(m)
+}
+
+// describeContent is code and blocks; a BERT block tells the size of its
+// payload.
+func describeContent(m message.Message) (text string) {
 	switch {
 	case isRequest(m.Code):
 		text += " " + m.Code.String()
 	case m.Code != codes.Empty:
 		text += " " + CodeString(m.Code)
 	}
-	msg := Message{Options: m.Options}
+	msg := Message{Options: m.Options, stream: true}
+	if isSignal(m.Code) {
+		return text // option numbers mean something else
+	}
 	if v, ok := msg.Observe(); ok {
 		text += fmt.Sprintf(" obs:%d", v)
 	}
@@ -242,10 +250,20 @@ func describe(d []byte) string {
 			if b.more {
 				more = 1
 			}
-			text += fmt.Sprintf(" %s:%d/%d/%d", o.name, b.num, more, b.size())
+			text += fmt.Sprintf(" %s:%d/%d/%s", o.name, b.num, more, blockSize(b, len(m.Payload)))
 		}
 	}
 	return text
+}
+
+func blockSize(b blockOption, payload int) string {
+	switch {
+	case b.szx < bert:
+		return fmt.Sprint(b.size())
+	case payload == 0:
+		return "BERT"
+	}
+	return fmt.Sprintf("BERT(%d)", payload)
 }
 
 func (l *link) wantTimeline(t testing.TB, want string) {
@@ -256,8 +274,12 @@ func (l *link) wantTimeline(t testing.TB, want string) {
 			lines = append(lines, line)
 		}
 	}
-	want = strings.Join(lines, "\n")
-	if got := l.timeline(); got != want {
+	wantLines(t, l.timeline(), strings.Join(lines, "\n"))
+}
+
+func wantLines(t testing.TB, got, want string) {
+	t.Helper()
+	if got != want {
 		t.Errorf("timeline:\n%s\nwant:\n%s", got, want)
 	}
 }

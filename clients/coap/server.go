@@ -17,15 +17,19 @@ type inbound struct {
 	acknowledged bool
 }
 
-// receiveRequest answers a first copy of a request; mu is held.
+// receiveRequest answers a first copy of a request; mu is held. On a stream
+// there is no s.
 func (c *Conn) receiveRequest(m message.Message, s *seenMessage) {
 	opts, ok := checkOptions(m.Options)
 	in := &inbound{mid: uint16(m.MessageID), seen: s, req: &Request{
-		Message:        Message{Code: m.Code, Options: opts, Payload: m.Payload},
+		Message:        Message{Code: m.Code, Options: opts, Payload: m.Payload, stream: c.stream != nil},
 		NonConfirmable: m.Type == message.NonConfirmable,
 		Token:          m.Token,
 		conn:           c,
 	}}
+	if c.stream != nil {
+		c.stream.serving++
+	}
 	switch {
 	case !ok && in.req.NonConfirmable: // rejected, RFC 7252 section 5.4.1
 	case !ok:
@@ -34,7 +38,7 @@ func (c *Conn) receiveRequest(m message.Message, s *seenMessage) {
 		c.answer(in, Status(codes.ProxyingNotSupported)) // section 5.10.2
 	default:
 		c.deregister(in.req)
-		if !in.req.NonConfirmable {
+		if c.stream == nil && !in.req.NonConfirmable {
 			in.timer = time.AfterFunc(c.cfg.AckDelay, func() { c.acknowledgeLate(in) })
 		}
 		c.running.Go(func() { c.serve(in) })
@@ -70,6 +74,9 @@ func (c *Conn) serve(in *inbound) {
 // handle turns a request message into its response message: block-wise
 // transfer first, then the handler.
 func (c *Conn) handle(r *Request) *Response {
+	if resp := c.serveBlock(r); resp != nil {
+		return resp
+	}
 	whole, early := c.assemble(r)
 	if early != nil {
 		return early
@@ -97,12 +104,17 @@ func (c *Conn) answer(in *inbound, resp *Response) {
 		in.timer.Stop()
 		in.timer = nil
 	}
+	if c.stream != nil {
+		c.stream.serving--
+	}
 	if c.ended {
 		return
 	}
 	resp = c.confirmObserver(in.req.observer, resp)
 	m := message.Message{Code: resp.Code, Token: in.req.Token, Options: resp.Options, Payload: resp.Payload}
 	switch {
+	case c.stream != nil:
+		c.submit(&transmission{msg: m})
 	case in.req.NonConfirmable:
 		m.Type = message.NonConfirmable
 		_, _ = c.sendNon(m) // no response is what a client of NON must reckon with

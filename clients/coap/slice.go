@@ -32,9 +32,10 @@ func (c *Conn) slice(r *Request, resp *Response) *Response {
 	if resp.Body != nil {
 		size = resp.Size
 	}
+	szx, length := c.fit(&resp.Message, c.preferred())
 	if !asked {
-		b.szx = exponent(c.cfg.BlockSize)
-		if resp.Body == nil && size <= int64(b.size()) {
+		b.szx = szx
+		if resp.Body == nil && size <= int64(c.room(&resp.Message)) {
 			return resp
 		}
 	}
@@ -42,9 +43,12 @@ func (c *Conn) slice(r *Request, resp *Response) *Response {
 	if offset > 0 && offset >= size {
 		return Status(codes.BadRequest)
 	}
-	b = smallerBlocks(b, exponent(c.cfg.BlockSize))
-	b.more = offset+int64(b.size()) < size
-	payload, err := resp.read(offset, min(int64(b.size()), size-offset))
+	b = smallerBlocks(b, szx)
+	if b.szx < bert {
+		length = b.size()
+	}
+	b.more = offset+int64(length) < size
+	payload, err := resp.read(offset, min(int64(length), size-offset))
 	if err != nil {
 		return Status(codes.InternalServerError)
 	}
@@ -64,11 +68,12 @@ func (c *Conn) slice(r *Request, resp *Response) *Response {
 
 // smallerBlocks renumbers b for blocks of at most the given size.
 func smallerBlocks(b blockOption, szx uint8) blockOption {
-	if b.szx > szx {
-		b.num <<= b.szx - szx
-		b.szx = szx
+	if b.szx <= szx {
+		return b
 	}
-	return b
+	smaller := blockOption{more: b.more, szx: szx}
+	smaller.num = b.num * uint32(b.size()/smaller.size())
+	return smaller
 }
 
 func (r *Response) read(offset, n int64) ([]byte, error) {

@@ -11,7 +11,8 @@ import (
 // response. Either counts as an outstanding interaction (section 4.7).
 type transmission struct {
 	msg message.Message // MessageID is set when it is sent
-	// done, not nil, is told the outcome: the ACK, or an error. mu is held.
+	// done, if not nil, is told the outcome: the ACK (on a stream an empty one,
+	// when the message has been written), or an error. mu is held.
 	done func(ack *message.Message, err error)
 	// renew, if not nil, is asked before every sending whether msg shall
 	// be replaced; if so, it has replaced msg, and a fresh message ID is drawn.
@@ -26,13 +27,18 @@ type transmission struct {
 	settled  bool
 }
 
-// submit queues t until NSTART lets it go.
+// submit queues t until NSTART lets it go or, on a stream, until what comes
+// before it has been written.
 func (c *Conn) submit(t *transmission) {
 	if c.ended {
-		c.settle(t, nil, ErrClosed)
+		c.settle(t, nil, c.reason)
 		return
 	}
 	c.waiting = append(c.waiting, t)
+	if c.stream != nil {
+		c.stream.wake.Signal()
+		return
+	}
 	c.startWaiting()
 }
 
