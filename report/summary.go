@@ -1,0 +1,294 @@
+package report
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// A source is one row of a page's sources.
+type source struct {
+	Name   string
+	Values []sourceValue
+}
+
+type sourceValue struct {
+	Text string
+	Code bool // to copy and run
+}
+
+func (f *Folder) title() string {
+	abs, err := filepath.Abs(f.Dir)
+	if err != nil {
+		abs = f.Dir
+	}
+	return "thinlink: " + filepath.Base(abs)
+}
+
+// lead says in a line what the page is about.
+func (g *grid) lead(records []*Record) string {
+	done := 0
+	for _, r := range records {
+		if r.Completed {
+			done++
+		}
+	}
+	parts := []string{
+		fmt.Sprintf("%s, %s completed", plural(len(records), "run"), count(float64(done))),
+		plural(len(g.cells), "cell"), plural(len(g.stacks), "stack"), plural(len(g.profiles), "profile"),
+	}
+	if len(g.losses) > 1 {
+		parts = append(parts, plural(len(g.losses), "loss rate"))
+	}
+	return strings.Join(parts, "; ")
+}
+
+func notices(f *Folder) []string {
+	out := slices.Clone(f.Warnings)
+	single, doubtful := 0, 0
+	g := newGrid(f.Records)
+	for _, c := range g.cells {
+		switch {
+		case len(c.runs) < 3:
+			single++
+		case c.doubt() != "":
+			doubtful++
+		}
+	}
+	if single > 0 {
+		out = append(out, fmt.Sprintf("%d of %s have fewer than three runs: their intervals say nothing, and differences between them may be chance. Give more seeds, for example with --repeat 5.", single, plural(len(g.cells), "cell")))
+	}
+	if doubtful > 0 {
+		out = append(out, fmt.Sprintf("%d of %s are doubtful: too few of their runs completed.", doubtful, plural(len(g.cells), "cell")))
+	}
+	return out
+}
+
+// summary says for every scenario and profile which stack does best, counted
+// over all cells in which at least two stacks can be compared.
+func (g *grid) summary() []string {
+	var lines []string
+	for _, scenario := range g.scenarios() {
+		for _, profile := range g.profiles {
+			var parts []string
+			for _, question := range []struct {
+				m     *metric
+				claim string
+			}{{completionTime, "finishes first"}, {linkBytes, "sends the fewest bytes"}, {wastedPerInterruption, "wastes least per interruption"}, {energy, "needs the least energy"}} {
+				if question.m == completionTime && !slices.Contains([]string{"connect", "ota", "bulk"}, scenario) {
+					continue // others last as long as their window
+				}
+				if s := g.contest(scenario, profile, question.m).verdict(question.m, question.claim); s != "" {
+					parts = append(parts, s)
+				}
+			}
+			if len(parts) > 0 {
+				lines = append(lines, fmt.Sprintf("%s over %s: %s.", scenario, profile, strings.Join(parts, "; ")))
+			}
+		}
+	}
+	if len(lines) == 0 {
+		lines = append(lines, "There are no two stacks to compare in any cell.")
+	}
+	return lines
+}
+
+func (g *grid) scenarios() (names []string) {
+	for _, view := range g.views {
+		name, _, _ := strings.Cut(view, ",")
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// A contest counts in how many places of the matrix each stack is best.
+type contest struct {
+	places int
+	wins   map[string]int
+	clear  map[string]int       // wins with an interval below all others
+	best   map[string]*Estimate // of each winner, at its first win
+	where  map[string]string
+}
+
+func (g *grid) contest(scenario, profile string, m *metric) *contest {
+	c := &contest{wins: make(map[string]int), clear: make(map[string]int), best: make(map[string]*Estimate), where: make(map[string]string)}
+	for _, view := range g.views {
+		if name, _, _ := strings.Cut(view, ","); name != scenario {
+			continue
+		}
+		for _, loss := range g.lossesOf(view, profile) {
+			estimates := make(map[string]Estimate)
+			for _, stack := range g.stacks {
+				cell := g.at(view, profile, stack, loss)
+				if cell == nil {
+					continue
+				}
+				if e := cell.estimate(m); e.N > 0 {
+					estimates[stack] = e
+				}
+			}
+			where := view
+			if len(g.losses) > 1 {
+				where += " at loss " + lossLabel(loss)
+			}
+			c.judge(estimates, where)
+		}
+	}
+	return c
+}
+
+// judge counts one place. Stacks with equal medians all win.
+func (c *contest) judge(estimates map[string]Estimate, where string) {
+	if len(estimates) < 2 {
+		return
+	}
+	c.places++
+	lowest := math.Inf(1)
+	for _, e := range estimates {
+		lowest = min(lowest, e.Median)
+	}
+	for stack, e := range estimates {
+		if e.Median != lowest {
+			continue
+		}
+		c.wins[stack]++
+		clear := true
+		for other, o := range estimates {
+			if other != stack && (o.Lo <= e.Hi || o.N < 3) {
+				clear = false
+			}
+		}
+		if clear && e.N >= 3 {
+			c.clear[stack]++
+		}
+		if c.best[stack] == nil {
+			c.best[stack], c.where[stack] = &e, where
+		}
+	}
+}
+
+// verdict is a claim about the stack with the most wins, or "".
+func (c *contest) verdict(m *metric, claim string) string {
+	if c.places == 0 {
+		return ""
+	}
+	most := 0
+	for _, n := range c.wins {
+		most = max(most, n)
+	}
+	var first []string
+	for _, stack := range slices.Sorted(maps.Keys(c.wins)) {
+		if c.wins[stack] == most {
+			first = append(first, stack)
+		}
+	}
+	if len(first) > 2 {
+		return fmt.Sprintf("%d stacks share the place of the one that %s in %s", len(first), claim, places(most, c.places))
+	}
+	s := fmt.Sprintf("%s %s in %s", strings.Join(first, " and "), claim, places(most, c.places))
+	if len(first) > 1 {
+		return s
+	}
+	if n := c.clear[first[0]]; n > 0 {
+		s += fmt.Sprintf(", %s without overlap of the 95 %% intervals", map[bool]string{true: "always", false: fmt.Sprintf("%d times", n)}[n == most])
+	}
+	return s + fmt.Sprintf(" (%s: %s)", c.where[first[0]], m.describe(*c.best[first[0]]))
+}
+
+func places(n, all int) string {
+	if all == 1 {
+		return "the only cell compared"
+	}
+	if n == all {
+		return fmt.Sprintf("all %d cells", all)
+	}
+	return fmt.Sprintf("%d of %d cells", n, all)
+}
+
+// sources say where the numbers come from and how to get them again.
+func sources(f *Folder, g *grid) []source {
+	var out []source
+	add := func(name string, code bool, values ...string) {
+		s := source{Name: name}
+		for _, v := range values {
+			if v != "" {
+				s.Values = append(s.Values, sourceValue{v, code})
+			}
+		}
+		if len(s.Values) > 0 {
+			out = append(out, s)
+		}
+	}
+	add("command", true, distinct(f.Records, func(r *Record) string { return r.Command })...)
+	add("thinlink", false, distinct(f.Records, func(r *Record) string { return r.Version })...)
+	add("engine", false, strings.Join(distinct(f.Records, func(r *Record) string { return r.Engine }), ", "))
+	add("profiles", false, strings.Join(g.profiles, ", "))
+	add("stacks", false, strings.Join(g.stacks, ", "))
+	add("seeds", false, seedRanges(f.Records))
+	var fixed []string
+	for _, path := range slices.Sorted(maps.Keys(g.fixed)) {
+		fixed = append(fixed, path+"="+g.fixed[path])
+	}
+	add("the same in all runs", true, fixed...)
+	add("intervals", false, fmt.Sprintf("percentile bootstrap of the median, 95 %%, %d resamples; with fewer than three runs the range", resamples))
+	add("errors", false, counted(f.Records, func(r *Record) []string {
+		if r.Error == "" {
+			return nil
+		}
+		return []string{strings.ReplaceAll(r.Error, "\n", ": ")}
+	})...)
+	add("warnings", false, counted(f.Records, func(r *Record) []string { return r.Warnings })...)
+	return out
+}
+
+// counted lists texts with the number of runs that have them, the most
+// frequent first.
+func counted(records []*Record, of func(*Record) []string) []string {
+	n := make(map[string]int)
+	for _, r := range records {
+		for _, text := range slices.Compact(slices.Sorted(slices.Values(of(r)))) {
+			n[text]++
+		}
+	}
+	texts := slices.SortedFunc(maps.Keys(n), func(a, b string) int {
+		if n[a] != n[b] {
+			return n[b] - n[a]
+		}
+		return strings.Compare(a, b)
+	})
+	for i, text := range texts {
+		texts[i] = fmt.Sprintf("%s (%s)", text, plural(n[text], "run"))
+	}
+	return texts
+}
+
+// seedRanges prints seeds as 1-5, 7.
+func seedRanges(records []*Record) string {
+	seen := make(map[uint64]bool)
+	for _, r := range records {
+		seen[r.Seed] = true
+	}
+	seeds := slices.Sorted(maps.Keys(seen))
+	var parts []string
+	for i := 0; i < len(seeds); {
+		j := i
+		for j+1 < len(seeds) && seeds[j+1] == seeds[j]+1 {
+			j++
+		}
+		switch {
+		case j > i+1:
+			parts = append(parts, fmt.Sprintf("%d-%d", seeds[i], seeds[j]))
+		case j == i+1:
+			parts = append(parts, fmt.Sprint(seeds[i]), fmt.Sprint(seeds[j]))
+		default:
+			parts = append(parts, fmt.Sprint(seeds[i]))
+		}
+		i = j + 1
+	}
+	return strings.Join(parts, ", ")
+}
