@@ -33,9 +33,9 @@ type Config struct {
 // DirectionConfig is the chain of stages of one direction, in the order in
 // which a packet meets them: queue, rate, loss, delay, duplicate, corrupt.
 type DirectionConfig struct {
-	// Queue limits what waits for service. The packet in service and those in
-	// flight do not count (Linux's netem counts them all).
-	Queue QueueConfig `conf:"queue" doc:"limit of what waits, not counting what is in service or in flight"`
+	// Queue limits what waits for service and what is in service. Packets in
+	// flight do not count (Linux's netem counts them too).
+	Queue QueueConfig `conf:"queue" doc:"limit of what waits or is being sent, not counting what is in flight"`
 	// Rate is the rate of serialisation while this direction is served: on a
 	// half-duplex link the other direction's packets and the turn-arounds
 	// come on top. It counts the IP packet plus Overhead. 0 is infinite, or
@@ -68,7 +68,7 @@ type DirectionConfig struct {
 	Corrupt units.Fraction `conf:"corrupt" doc:"share of packets that arrive damaged"`
 }
 
-// QueueConfig limits the packets that wait for service: in bytes of IP
+// QueueConfig limits the packets that are not sent yet: in bytes of IP
 // packets, or in packets. At most one of the two is above 0; both 0 is no
 // limit. A packet that does not fit is dropped (drop-tail).
 type QueueConfig = units.Queue

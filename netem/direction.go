@@ -53,17 +53,21 @@ func newDirection(cfg Config, dir Direction, seed uint64) *direction {
 // hasWork says whether a packet waits or is in service.
 func (d *direction) hasWork() bool { return d.serving || d.queue.len() > 0 }
 
-// fits says whether the queue has room for a packet of n bytes. A packet that
-// goes straight into service needs none, but whether it can is the air's to
-// say: an empty queue takes any packet.
+// fits says whether the queue has room for a packet of n bytes. The packet in
+// service keeps its place until it is sent, as in a modem's buffer and in
+// Linux's netem; an empty queue takes any packet.
 func (d *direction) fits(n int) bool {
 	if !d.hasWork() {
 		return true
 	}
-	if d.limit.Packets > 0 && d.queue.len() >= d.limit.Packets {
+	packets, bytes := d.queue.len(), d.queuedBytes
+	if d.serving {
+		packets, bytes = packets+1, bytes+len(d.head.ip)
+	}
+	if d.limit.Packets > 0 && packets >= d.limit.Packets {
 		return false
 	}
-	return d.limit.Bytes == 0 || d.queuedBytes+n <= int(d.limit.Bytes)
+	return d.limit.Bytes == 0 || bytes+n <= int(d.limit.Bytes)
 }
 
 // take moves the first waiting packet into service.

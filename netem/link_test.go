@@ -113,9 +113,9 @@ func TestNoDrift(t *testing.T) {
 	}
 }
 
-func TestQueueCountsWaitingOnly(t *testing.T) {
+func TestQueueCountsWhatIsNotSent(t *testing.T) {
 	// One in service, two waiting; those in flight do not count.
-	slow := DirectionConfig{Rate: 8_000, Delay: time.Second, Queue: QueueConfig{Packets: 2}}
+	slow := DirectionConfig{Rate: 8_000, Delay: time.Second, Queue: QueueConfig{Packets: 3}}
 	r := newRig(t, both(slow))
 	r.send(0, Up, 100, 100, 100, 100)
 	r.send(100*ms, Up, 100, 100)
@@ -123,7 +123,7 @@ func TestQueueCountsWaitingOnly(t *testing.T) {
 	if s := r.Stats(Up); s.Waiting != 2 || s.Held != 4 {
 		t.Errorf("%d waiting, %d held", s.Waiting, s.Held)
 	}
-	slow.Queue = QueueConfig{Bytes: 250}
+	slow.Queue = QueueConfig{Bytes: 550}
 	r = newRig(t, both(slow))
 	r.send(0, Up, 300, 200, 51, 50)
 	r.want(0, "0 lost 3 queue")
@@ -209,7 +209,7 @@ func TestSendFromDeliver(t *testing.T) {
 // TestLateAdvance: on a real clock the caller can be late. Sending then still
 // happens in time order, and nothing is lost.
 func TestLateAdvance(t *testing.T) {
-	r := newRig(t, both(DirectionConfig{Rate: 8_000, Queue: QueueConfig{Packets: 1}}))
+	r := newRig(t, both(DirectionConfig{Rate: 8_000, Queue: QueueConfig{Packets: 2}}))
 	r.Send(start, Up, make([]byte, 100))
 	r.Send(start, Up, make([]byte, 100))
 	r.Send(start.Add(150*ms), Up, make([]byte, 100)) // the first is through by now

@@ -93,7 +93,7 @@ func yardstickConfig(name string, lossPercent int) (netem.Config, int) {
 	dir := func(rate units.BitRate) netem.DirectionConfig {
 		return netem.DirectionConfig{
 			// The link does not count the packet that is being sent.
-			Queue: netem.QueueConfig{Packets: l.queue - 1}, Rate: rate, Overhead: 14, Delay: l.delay,
+			Queue: netem.QueueConfig{Packets: l.queue}, Rate: rate, Overhead: 14, Delay: l.delay,
 			Loss: netem.LossConfig{Rate: units.Fraction(lossPercent) / 100}, LossPlace: netem.PlaceQueue,
 		}
 	}
