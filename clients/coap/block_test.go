@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/plgd-dev/go-coap/v3/message"
 	"github.com/plgd-dev/go-coap/v3/message/codes"
 )
 
@@ -82,6 +83,58 @@ func TestBlockOption(t *testing.T) {
 	if exponent(16) != 0 || exponent(1024) != 6 {
 		t.Error("exponent of 16 and 1024 must be 0 and 6")
 	}
+}
+
+// TestBERTOption: RFC 8323 section 6.
+func TestBERTOption(t *testing.T) {
+	b, ok := parseBlock(24<<4 | 8 | 7)
+	if ok || b != (blockOption{24, true, bert}) || b.offset() != 24*1024 || b.size() != 1024 {
+		t.Errorf("got %+v at %d, %v; want NUM 24 at 24576, not for datagrams", b, b.offset(), ok)
+	}
+	m := Message{stream: true}
+	m.setBlock(message.Block1, b)
+	if got, present, ok := m.block(message.Block1); !present || !ok || got != b {
+		t.Errorf("on a stream %+v, %v", got, ok)
+	}
+	for _, tt := range []struct {
+		b    blockOption
+		n    int
+		want bool
+	}{
+		{blockOption{0, true, bert}, 0, false},
+		{blockOption{0, true, bert}, 1024, true},
+		{blockOption{0, true, bert}, 1025, false},
+		{blockOption{0, true, bert}, 8192, true},
+		{blockOption{0, false, bert}, 4711, true},
+		{blockOption{0, false, bert}, 0, true},
+		{blockOption{0, true, 6}, 2048, false},
+		{blockOption{0, false, 6}, 1025, false},
+		{blockOption{0, false, 6}, 1024, true},
+	} {
+		if got := tt.b.holds(tt.n); got != tt.want {
+			t.Errorf("%+v holds %d bytes: %v", tt.b, tt.n, got)
+		}
+	}
+	for szx, num := range []uint32{192, 96, 48, 24, 12, 6, 3, 3} {
+		got := smallerBlocks(blockOption{3, true, bert}, uint8(szx))
+		if want := (blockOption{num, true, uint8(szx)}); got != want {
+			t.Errorf("block 3 of 1024 in size exponent %d is %+v, want %+v", szx, got, want)
+		}
+	}
+}
+
+// TestNoQBlock: what we do not support is refused, not ignored.
+func TestNoQBlock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPair(t, steady, nil, echo)
+		for _, option := range []message.OptionID{19, 31} { // RFC 9177 section 4.1
+			r := NewRequest(codes.PUT, "/").WithPayload(Octets, image(16))
+			r.SetUint(option, 0)
+			if resp, err := p.a.Do(t.Context(), r); err != nil || resp.Code != codes.BadOption {
+				t.Errorf("option %d: %v, %v, want 4.02", option, resp, err)
+			}
+		}
+	})
 }
 
 // TestTransfersUnderLoss: at 10 % loss either way a megabyte completes,

@@ -12,6 +12,10 @@ import (
 // (RFC 8323 section 5.3.1).
 const baseMessageSize = 1152
 
+// minMessageSize is the least Max-Message-Size that leaves room for a small
+// block, in bytes: half of it are header, token and options.
+const minMessageSize = 64
+
 // capabilities are what an end of a stream has told of itself.
 type capabilities struct {
 	maxMessageSize int // in bytes, of a whole message
@@ -30,15 +34,23 @@ func (c Config) csm() message.Message {
 }
 
 // update applies a CSM. Options of illegal length are ignored as not
-// recognised (RFC 7252 section 5.4.3).
-func (p *capabilities) update(csm *Message) {
+// recognised (RFC 7252 section 5.4.3); a value that cannot be worked with is
+// reason for an Abort (RFC 8323 section 5.6).
+func (p *capabilities) update(csm *Message) error {
 	if v, ok := csm.Bytes(message.TCPMaxMessageSize); ok && len(v) <= 4 {
 		size, _ := csm.Uint(message.TCPMaxMessageSize)
+		if size < minMessageSize {
+			return &AbortError{
+				Diagnostic:   fmt.Sprintf("Max-Message-Size %d is less than %d", size, minMessageSize),
+				BadCSMOption: uint16(message.TCPMaxMessageSize),
+			}
+		}
 		p.maxMessageSize = int(min(size, 1<<31-1))
 	}
 	if v, ok := csm.Bytes(message.TCPBlockWiseTransfer); ok && len(v) == 0 {
 		p.blockwise = true
 	}
+	return nil
 }
 
 // awaitPeer waits until the peer's capabilities are known: on a stream, for

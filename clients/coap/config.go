@@ -86,7 +86,7 @@ func (c Config) Validate() error {
 		return fmt.Errorf("coap: max_latency %v: want a positive time", c.MaxLatency)
 	case c.MaxBody < 0:
 		return fmt.Errorf("coap: max_body %d: want a positive size", c.MaxBody)
-	case c.MaxMessageSize < 64 || c.MaxMessageSize > 16<<20:
+	case c.MaxMessageSize < minMessageSize || c.MaxMessageSize > 16<<20:
 		return fmt.Errorf("coap: max_message_size %d: want 64 to 16777216", c.MaxMessageSize)
 	case c.BERTBlocks < 1 || c.BERTBlocks > 1024:
 		return fmt.Errorf("coap: bert_blocks %d: want 1 to 1024", c.BERTBlocks)

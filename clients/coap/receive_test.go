@@ -265,8 +265,10 @@ func TestBlockHandlerCodes(t *testing.T) {
 // constant answers every block with one code.
 type constant codes.Code
 
-func (c constant) ServeBlock(context.Context, *Request, Block) *Response { return Status(codes.Code(c)) }
-func (c constant) ServeCoAP(context.Context, *Request) *Response         { return nil }
+func (c constant) ServeBlock(context.Context, *Request, Block) *Response {
+	return Status(codes.Code(c))
+}
+func (c constant) ServeCoAP(context.Context, *Request) *Response { return nil }
 
 func TestMissingBlock(t *testing.T) {
 	for _, tt := range []struct {

@@ -25,7 +25,9 @@ func (c *Conn) receiveSignal(m message.Message) error {
 	}
 	switch m.Code {
 	case codes.CSM:
-		c.stream.peer.update(msg)
+		if err := c.stream.peer.update(msg); err != nil {
+			return err
+		}
 		if !c.hasGreeted() {
 			close(c.stream.greeted)
 		}

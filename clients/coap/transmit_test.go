@@ -322,6 +322,8 @@ func TestConfigValidate(t *testing.T) {
 		"response_timeout":  {ResponseTimeout: -1},
 		"max_latency":       {MaxLatency: -1},
 		"max_body":          {MaxBody: -1},
+		"max_message_size":  {MaxMessageSize: 10},
+		"bert_blocks":       {BERTBlocks: -1},
 	}
 	for name, cfg := range bad {
 		if err := cfg.Validate(); err == nil || !strings.Contains(err.Error(), name) {
