@@ -143,9 +143,14 @@ func (g *registry) insert(reg *registration) bool {
 		reg.location = fmt.Sprintf("/rd/%04s", strconv.FormatInt(int64(g.next%maxRegistrations), 36))
 		g.next++
 	}
+	g.put(reg)
+	return true
+}
+
+// put enters a registration into the table; mu is held.
+func (g *registry) put(reg *registration) {
 	g.byEndpoint[reg.endpoint], g.byLocation[reg.location] = reg, reg
 	reg.expiry = time.AfterFunc(reg.lifetime, func() { g.expire(reg) })
-	return true
 }
 
 // remove forgets a registration; mu is held.
@@ -166,7 +171,6 @@ func (g *registry) expire(reg *registration) {
 	}
 	g.mu.Unlock()
 	if current {
-		_ = reg.session().Close()
 		g.expired(reg)
 	}
 }
@@ -193,9 +197,11 @@ func (g *registry) update(r *coap.Request, identity string) *coap.Response {
 	if !ok || p.endpoint != "" || p.version != "" || err != nil {
 		return coap.Status(codes.BadRequest)
 	}
+	if reg.session() != r.Conn() {
+		reg = g.move(reg, r.Conn())
+	}
 	reg.mu.Lock()
 	defer reg.mu.Unlock()
-	reg.conn = r.Conn()
 	if p.lifetime > 0 {
 		reg.lifetime = p.lifetime
 	}
@@ -204,6 +210,24 @@ func (g *registry) update(r *coap.Request, identity string) *coap.Response {
 	}
 	reg.expiry.Reset(reg.lifetime)
 	return coap.Status(codes.Changed)
+}
+
+// move takes a registration to another session, such as that of a device
+// without DTLS whose address has changed. Observations belong to the old one:
+// to the application, the registration is new.
+func (g *registry) move(old *registration, conn *coap.Conn) *registration {
+	g.mu.Lock()
+	old.mu.Lock()
+	reg := &registration{
+		endpoint: old.endpoint, location: old.location, retries: old.retries,
+		conn: conn, links: old.links, lifetime: old.lifetime,
+	}
+	old.mu.Unlock()
+	old.expiry.Stop()
+	g.put(reg)
+	g.mu.Unlock()
+	g.registered(reg)
+	return reg
 }
 
 // deregister is DELETE of a location (section 6.2.3).

@@ -2,12 +2,13 @@ package lwm2m
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,6 +31,7 @@ type world struct {
 	keys    bytes.Buffer
 	tap     *tap
 	session *session
+	cut     atomic.Bool // the device's datagrams are lost
 
 	mu     sync.Mutex
 	events []clients.Event
@@ -40,8 +42,6 @@ type tap struct {
 	mu    sync.Mutex
 	start time.Time
 	log   []sent
-	lost  map[uint64]bool
-	// drop, if not nil, is told each packet's number in its direction.
 }
 
 type sent struct {
@@ -116,7 +116,7 @@ func inWorld(t *testing.T, link netem.Config, opt Options, f func(*world)) {
 			Link:     link, Seed: 1, Tap: w.tap,
 		}))
 		w.env = &clients.Env{
-			Device: w.net.Device(), Platform: w.net.Platform(), PKI: m, Seed: 1,
+			Device: cutHost{w.net.Device(), &w.cut}, Platform: w.net.Platform(), PKI: m, Seed: 1,
 			Flash: new(flash.Memory), KeyLog: &w.keys, Record: w.record, Now: time.Now,
 		}
 		st := must(New(opt))
@@ -200,8 +200,31 @@ func image(size int) clients.Image {
 	return clients.Image{Name: "firmware", Version: "2.0.0", Data: data, SHA256: sha256.Sum256(data)}
 }
 
-func within(ctx context.Context, d time.Duration) context.Context {
-	ctx, cancel := context.WithTimeout(ctx, d)
-	context.AfterFunc(ctx, cancel)
-	return ctx
+// cutHost loses what its packet sockets send while cut is set.
+type cutHost struct {
+	clients.Host
+	cut *atomic.Bool
+}
+
+func (h cutHost) ListenPacket(network, address string) (net.PacketConn, error) {
+	pc, err := h.Host.ListenPacket(network, address)
+	return cutConn{pc, h.cut}, err
+}
+
+type cutConn struct {
+	net.PacketConn
+	cut *atomic.Bool
+}
+
+func (c cutConn) WriteTo(b []byte, to net.Addr) (int, error) {
+	if c.cut.Load() {
+		return len(b), nil
+	}
+	return c.PacketConn.WriteTo(b, to)
+}
+
+// cutFor loses all uplink datagrams for a while.
+func (w *world) cutFor(d time.Duration) {
+	w.cut.Store(true)
+	time.AfterFunc(d, func() { w.cut.Store(false) })
 }

@@ -1,0 +1,269 @@
+package lwm2m
+
+import (
+	"errors"
+	"reflect"
+	"testing"
+
+	"github.com/plgd-dev/go-coap/v3/message"
+	"github.com/plgd-dev/go-coap/v3/message/codes"
+	"github.com/thinlink/thinlink/clients/coap"
+)
+
+// testObject has a resource of every kind.
+var testObject = &Object{ID: 100, Version: "2.1", Resources: []Resource{
+	{ID: 0, Name: "read", Ops: R, Type: Integer, Mandatory: true},
+	{ID: 1, Name: "both", Ops: RW, Type: String, Mandatory: true},
+	{ID: 2, Name: "write", Ops: W, Type: Boolean},
+	{ID: 3, Name: "execute", Ops: E},
+	{ID: 4, Name: "opaque", Ops: RW, Type: Opaque},
+	{ID: 5, Name: "several", Ops: RW, Type: Integer, Multiple: true},
+	{ID: 6, Name: "absent", Ops: RW, Type: Float},
+}}
+
+type testDevice struct {
+	*dispatcher
+	executed string
+	changes  []Path
+}
+
+func newTestDevice() *testDevice {
+	d := &testDevice{}
+	tree := NewTree(func(p []Path) { d.changes = append(d.changes, p...) })
+	d.dispatcher = &dispatcher{tree, &observers{tree: tree}}
+	tree.Add(securityObject, 0, &Instance{Values: Values{0: "coaps://10.0.0.1"}})
+	tree.Add(testObject, 0, &Instance{
+		Values: Values{0: int64(7), 1: "a", 2: false, 4: []byte{1, 2}, 5: Multiple{0: int64(1), 2: int64(3)}},
+		OnWrite: func(v Values) (Values, error) {
+			if v[1] == "forbidden" {
+				return nil, errors.New("no")
+			}
+			return v, nil
+		},
+		OnExecute: func(res uint16, args string) error { d.executed = args; return nil },
+	})
+	tree.Add(testObject, 3, &Instance{Values: Values{0: int64(-1), 1: "b"}})
+	return d
+}
+
+func (d *testDevice) do(method codes.Code, path string, format message.MediaType, payload []byte, queries ...string) *coap.Response {
+	r := coap.NewRequest(method, path, queries...)
+	switch {
+	case method == codes.GET && format != noFormat:
+		r.SetAccept(format)
+	case format != noFormat:
+		r.SetContentFormat(format)
+	}
+	r.Payload = payload
+	return d.ServeCoAP(nil, r)
+}
+
+const noFormat = message.MediaType(0xffff)
+
+func TestOperationCodes(t *testing.T) {
+	one := []byte("1")
+	for _, test := range []struct {
+		what    string
+		method  codes.Code
+		path    string
+		format  message.MediaType
+		payload []byte
+		want    string
+	}{
+		{"read resource", codes.GET, "/100/0/0", noFormat, nil, "2.05"},
+		{"read object", codes.GET, "/100", noFormat, nil, "2.05"},
+		{"read missing object", codes.GET, "/101", noFormat, nil, "4.04"},
+		{"read missing instance", codes.GET, "/100/1", noFormat, nil, "4.04"},
+		{"read missing resource", codes.GET, "/100/0/9", noFormat, nil, "4.04"},
+		{"read resource without value", codes.GET, "/100/0/6", noFormat, nil, "4.04"},
+		{"read what is no number", codes.GET, "/x", noFormat, nil, "4.04"},
+		{"read root", codes.GET, "/", noFormat, nil, "4.04"},
+		{"read security", codes.GET, "/0/0/0", noFormat, nil, "4.01"},
+		{"read write-only", codes.GET, "/100/0/2", noFormat, nil, "4.05"},
+		{"read executable", codes.GET, "/100/0/3", noFormat, nil, "4.05"},
+		{"read in unknown format", codes.GET, "/100/0/0", 110, nil, "4.06"},
+		{"read instance as text", codes.GET, "/100/0", coap.TextPlain, nil, "4.06"},
+		{"read several as text", codes.GET, "/100/0/5", coap.TextPlain, nil, "4.06"},
+		{"read integer as opaque", codes.GET, "/100/0/0", coap.Octets, nil, "4.06"},
+		{"write text", codes.PUT, "/100/0/1", coap.TextPlain, []byte("x"), "2.04"},
+		{"write without format", codes.PUT, "/100/0/1", noFormat, []byte("x"), "2.04"},
+		{"write boolean", codes.PUT, "/100/0/2", coap.TextPlain, one, "2.04"},
+		{"write nonsense", codes.PUT, "/100/0/2", coap.TextPlain, []byte("yes"), "4.00"},
+		{"write read-only", codes.PUT, "/100/0/0", coap.TextPlain, one, "4.05"},
+		{"write executable", codes.PUT, "/100/0/3", coap.TextPlain, one, "4.05"},
+		{"write missing", codes.PUT, "/100/0/9", coap.TextPlain, one, "4.04"},
+		{"write object", codes.PUT, "/100", FormatTLV, one, "4.05"},
+		{"write in unknown format", codes.PUT, "/100/0/1", 50, one, "4.15"},
+		{"write instance as text", codes.PUT, "/100/0", coap.TextPlain, one, "4.15"},
+		{"write refused by the application", codes.PUT, "/100/0/1", coap.TextPlain, []byte("forbidden"), "4.00"},
+		{"write security", codes.PUT, "/0/0/0", coap.TextPlain, one, "4.01"},
+		{"write TLV of another resource", codes.PUT, "/100/0/1", FormatTLV, EncodeValues(Values{2: true}), "4.00"},
+		{"write malformed TLV", codes.PUT, "/100/0", FormatTLV, []byte{0xc1}, "4.00"},
+		{"write instance with read-only resource", codes.PUT, "/100/0", FormatTLV, EncodeValues(Values{0: int64(1)}), "4.05"},
+		{"write instance with unknown resource", codes.PUT, "/100/0", FormatTLV, EncodeValues(Values{9: int64(1)}), "4.04"},
+		{"write several", codes.POST, "/100/0/5", FormatTLV, EncodeValues(Values{5: Multiple{4: int64(5)}}), "2.04"},
+		{"execute", codes.POST, "/100/0/3", noFormat, nil, "2.04"},
+		{"execute with arguments", codes.POST, "/100/0/3", coap.TextPlain, []byte("0='a',1"), "2.04"},
+		{"execute with malformed arguments", codes.POST, "/100/0/3", coap.TextPlain, []byte("a"), "4.00"},
+		{"execute with opaque arguments", codes.POST, "/100/0/3", coap.Octets, []byte("0"), "4.15"},
+		{"execute what is readable", codes.POST, "/100/0/0", noFormat, nil, "4.05"},
+		{"execute where nothing can be", codes.POST, "/100/3/3", noFormat, nil, "4.04"},
+		{"create", codes.POST, "/100", FormatTLV, nil, "4.05"},
+		{"delete", codes.DELETE, "/100/0", noFormat, nil, "4.05"},
+		{"composite", coap.FETCH, "/", noFormat, nil, "4.05"},
+		{"discover", codes.GET, "/100/0", coap.LinkFormat, nil, "2.05"},
+		{"discover missing", codes.GET, "/100/1", coap.LinkFormat, nil, "4.04"},
+		{"discover security", codes.GET, "/0", coap.LinkFormat, nil, "4.01"},
+	} {
+		if got := newTestDevice().do(test.method, test.path, test.format, test.payload); coap.CodeString(got.Code) != test.want {
+			t.Errorf("%s: %s, want %s", test.what, coap.CodeString(got.Code), test.want)
+		}
+	}
+}
+
+func TestReadFormats(t *testing.T) {
+	d := newTestDevice()
+	instance0 := EncodeValues(Values{0: int64(7), 1: "a", 4: []byte{1, 2}, 5: Multiple{0: int64(1), 2: int64(3)}})
+	instance3 := EncodeValues(Values{0: int64(-1), 1: "b"})
+	object := AppendTLV(AppendTLV(nil, TLVObjectInstance, 0, instance0), TLVObjectInstance, 3, instance3)
+	for _, test := range []struct {
+		path    string
+		accept  message.MediaType
+		format  message.MediaType
+		payload string
+	}{
+		{"/100/0/0", noFormat, coap.TextPlain, "7"},
+		{"/100/0/0", FormatTLV, FormatTLV, string(unhex("c10007"))},
+		{"/100/0/1", coap.TextPlain, coap.TextPlain, "a"},
+		{"/100/0/4", noFormat, coap.Octets, "\x01\x02"},
+		{"/100/0/4", coap.TextPlain, coap.TextPlain, "AQI="},
+		{"/100/0/5", noFormat, FormatTLV, string(unhex("8605410001410203"))},
+		{"/100/0", noFormat, FormatTLV, string(instance0)},
+		{"/100", FormatTLV, FormatTLV, string(object)},
+	} {
+		resp := d.do(codes.GET, test.path, test.accept, nil)
+		if format, _ := resp.ContentFormat(); format != test.format || string(resp.Payload) != test.payload {
+			t.Errorf("%s as %d: format %d, %x", test.path, test.accept, format, resp.Payload)
+		}
+	}
+}
+
+// An update leaves what the payload lacks; a replacement removes what is
+// optional and writable (section 6.3.3). A write is done whole or not at all.
+func TestWriteInstance(t *testing.T) {
+	payload := EncodeValues(Values{1: "new", 2: true})
+	d := newTestDevice()
+	d.do(codes.POST, "/100/0", FormatTLV, payload)
+	want := Values{0: int64(7), 1: "new", 2: true, 4: []byte{1, 2}, 5: Multiple{0: int64(1), 2: int64(3)}}
+	if got := d.tree.instances[NewPath(100, 0)].Values; !reflect.DeepEqual(got, want) {
+		t.Errorf("updated: %v", got)
+	}
+	// Only what can be read has changed for an observer.
+	if !reflect.DeepEqual(d.changes, []Path{NewPath(100, 0, 1)}) {
+		t.Errorf("changes: %v", d.changes)
+	}
+	d.do(codes.PUT, "/100/0", FormatTLV, payload)
+	want = Values{0: int64(7), 1: "new", 2: true}
+	if got := d.tree.instances[NewPath(100, 0)].Values; !reflect.DeepEqual(got, want) {
+		t.Errorf("replaced: %v", got)
+	}
+	d.do(codes.PUT, "/100/0", FormatTLV, EncodeValues(Values{0: int64(1), 1: "other"}))
+	if got := d.tree.instances[NewPath(100, 0)].Values; !reflect.DeepEqual(got, want) {
+		t.Errorf("after a refused write: %v", got)
+	}
+	// A PUT to one resource leaves the others.
+	d = newTestDevice()
+	d.do(codes.PUT, "/100/0/1", coap.TextPlain, []byte("x"))
+	if got := d.tree.Get(100, 0, 4); got == nil || d.tree.Get(100, 0, 1) != "x" {
+		t.Error("writing one resource removed another")
+	}
+}
+
+func TestDiscover(t *testing.T) {
+	d := newTestDevice()
+	for _, w := range []struct{ path, query string }{
+		{"/100", "pmin=10"}, {"/100/0", "pmax=60"}, {"/100/0/1", "pmin=5"}, {"/100/0/0", "pmax=90"}, {"/100/0/0", "pmax"},
+	} {
+		if resp := d.do(codes.PUT, w.path, noFormat, nil, w.query); resp.Code != codes.Changed {
+			t.Fatalf("%v: %s", w, coap.CodeString(resp.Code))
+		}
+	}
+	for path, want := range map[string]string{
+		"/100": "</100>;ver=2.1;pmin=10,</100/0>;pmax=60,</100/0/0>,</100/0/1>;pmin=5,</100/0/2>,</100/0/3>,</100/0/4>,</100/0/5>;dim=2," +
+			"</100/3>,</100/3/0>,</100/3/1>,</100/3/2>",
+		"/100/3":   "</100/3>,</100/3/0>,</100/3/1>,</100/3/2>",
+		"/100/0/1": "</100/0/1>;pmin=5;pmax=60",
+		"/100/0/5": "</100/0/5>;dim=2;pmin=10;pmax=60",
+	} {
+		resp := d.do(codes.GET, path, coap.LinkFormat, nil)
+		if format, _ := resp.ContentFormat(); string(resp.Payload) != want || format != coap.LinkFormat {
+			t.Errorf("%s: format %d\n%s, want\n%s", path, format, resp.Payload, want)
+		}
+	}
+}
+
+func TestWriteAttributesRefused(t *testing.T) {
+	for query, want := range map[string]string{"pmin=x": "4.00", "pmin=-1": "4.00", "gt=5": "4.00", "pmax=": "4.00"} {
+		d := newTestDevice()
+		if resp := d.do(codes.PUT, "/100/0", noFormat, nil, "pmin=1", query); coap.CodeString(resp.Code) != want {
+			t.Errorf("%s: %s", query, coap.CodeString(resp.Code))
+		}
+		if a := d.tree.attributes[NewPath(100, 0)]; a != (Attributes{}) {
+			t.Errorf("%s: set %v all the same", query, a.params())
+		}
+	}
+	d := newTestDevice()
+	if resp := d.do(codes.PUT, "/100/7", noFormat, nil, "pmin=1"); resp.Code != codes.NotFound {
+		t.Errorf("missing instance: %s", coap.CodeString(resp.Code))
+	}
+	if resp := d.do(codes.PUT, "/100/0/1", coap.TextPlain, []byte("x"), "pmin=1"); resp.Code != codes.BadRequest {
+		t.Errorf("attributes and payload: %s", coap.CodeString(resp.Code))
+	}
+	if resp := d.do(codes.POST, "/100/0/1", coap.TextPlain, []byte("x"), "pmin=1"); resp.Code != codes.BadRequest {
+		t.Errorf("update with attributes: %s", coap.CodeString(resp.Code))
+	}
+}
+
+func TestExecuteArguments(t *testing.T) {
+	d := newTestDevice()
+	for args, want := range map[string]bool{
+		"": true, "0": true, "0,1": true, "5='x'": true, "0='http://10.0.0.1/'": true, "7='',2": true,
+		"x": false, "0,": false, "0=": false, "0=x": false, "0='": false, "0='a b'": false, "01": false, ",": false, "0='a'b": false,
+	} {
+		d.executed = "none"
+		resp := d.do(codes.POST, "/100/0/3", noFormat, []byte(args))
+		if ok := resp.Code == codes.Changed; ok != want || ok != (d.executed == args) {
+			t.Errorf("%q: %s, executed %q", args, coap.CodeString(resp.Code), d.executed)
+		}
+	}
+}
+
+func TestRegisteredLinks(t *testing.T) {
+	got := string(AppendLinks(nil, newTestDevice().tree.Registered()))
+	if want := "</>;rt=oma.lwm2m;ct=11542,</100>;ver=2.1,</100/0>,</100/3>"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+// FuzzDispatch sends arbitrary requests: no panic, and a code of an answer.
+func FuzzDispatch(f *testing.F) {
+	f.Add(uint8(codes.PUT), "/100/0", uint16(FormatTLV), EncodeValues(Values{1: "x"}), "")
+	f.Add(uint8(codes.GET), "/100", uint16(coap.LinkFormat), []byte(nil), "")
+	f.Add(uint8(codes.PUT), "/100/0/1", uint16(noFormat), []byte(nil), "pmin=1")
+	f.Add(uint8(codes.POST), "/100/0/3", uint16(0), []byte("0='a'"), "")
+	f.Fuzz(func(t *testing.T, method uint8, path string, format uint16, payload []byte, query string) {
+		d := newTestDevice()
+		var queries []string
+		if query != "" {
+			queries = []string{query}
+		}
+		resp := d.do(codes.Code(method), path, message.MediaType(format), payload, queries...)
+		if class := resp.Code >> 5; class != 2 && class != 4 {
+			t.Fatalf("%s", coap.CodeString(resp.Code))
+		}
+		// Whatever was written, the tree can still be read.
+		if resp := d.do(codes.GET, "/100", FormatTLV, nil); resp.Code != codes.Content {
+			t.Fatalf("read after it: %s", coap.CodeString(resp.Code))
+		}
+	})
+}

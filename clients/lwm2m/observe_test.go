@@ -1,0 +1,121 @@
+package lwm2m
+
+import (
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/thinlink/thinlink/clients"
+	"github.com/thinlink/thinlink/netem"
+)
+
+// reportTimes are the times of the packets that the device sends from now on,
+// in seconds, while f runs.
+func (w *world) uplinkTimes(f func()) (times []float64) {
+	w.t.Helper()
+	start, n := time.Now(), w.tap.mark()
+	f()
+	for _, s := range w.tap.log[n:] {
+		if s.dir == netem.Up {
+			times = append(times, (s.at - start.Sub(w.tap.start)).Seconds())
+		}
+	}
+	return times
+}
+
+func TestPeriods(t *testing.T) {
+	for _, test := range []struct {
+		what       string
+		pmin, pmax time.Duration
+		changes    []time.Duration
+		want       []float64
+	}{
+		{"every change at once", 0, 0, []time.Duration{time.Second, 2 * time.Second, 2500 * time.Millisecond}, []float64{1, 2, 2.5}},
+		// The connection's own report is 30 s old.
+		{"pmin collects changes", 10 * time.Second, 0, []time.Duration{time.Second, 2 * time.Second, 3 * time.Second, 15 * time.Second}, []float64{1, 11, 21}},
+		{"pmax without change", 0, 40 * time.Second, nil, []float64{10, 50}},
+		{"pmax from the last report", 0, 40 * time.Second, []time.Duration{5 * time.Second}, []float64{5, 45}},
+	} {
+		t.Run(test.what, func(t *testing.T) {
+			opt := DefaultOptions()
+			opt.MinPeriod, opt.MaxPeriod = test.pmin, test.pmax
+			inWorld(t, lan(), opt, func(w *world) {
+				w.connect()
+				observed := w.session.device.obs.list[0].last
+				time.Sleep(30*time.Second - time.Since(observed))
+				got := w.uplinkTimes(func() {
+					start := time.Now()
+					for i, at := range test.changes {
+						time.Sleep(at - time.Since(start))
+						w.session.device.set(reading(i + 1))
+					}
+					time.Sleep(time.Minute - time.Since(start))
+				})
+				if !reflect.DeepEqual(got, test.want) {
+					t.Errorf("reports at %v, want %v", got, test.want)
+				}
+				if n := len(test.changes); n > 0 && w.session.board.get().reading != reading(n) {
+					t.Error("the last report does not carry the last reading")
+				}
+			})
+		})
+	}
+}
+
+// Attributes that the server writes later hold for observations that run.
+func TestAttributesLater(t *testing.T) {
+	inWorld(t, lan(), DefaultOptions(), func(w *world) {
+		w.connect()
+		reg := w.session.board.get().reg
+		observed := w.session.device.obs.list[0].last
+		pmax := 20 * time.Second
+		w.check("write-attributes", reg.WriteAttributes(w.t.Context(), readingPath, Attributes{MaxPeriod: &pmax}))
+		time.Sleep(21*time.Second - time.Since(observed))
+		if n := len(w.recorded(clients.EventReport)); n != 2 {
+			t.Errorf("%d reports, want 2", n)
+		}
+	})
+}
+
+// A lost non-confirmable report is a warning, a confirmable one is repeated.
+func TestLostReport(t *testing.T) {
+	for _, notify := range []string{NotifyNon, NotifyCon} {
+		t.Run(notify, func(t *testing.T) {
+			opt := DefaultOptions()
+			opt.Notify = notify
+			inWorld(t, lan(), opt, func(w *world) {
+				w.connect()
+				w.cutFor(time.Second)
+				start := time.Now()
+				w.check("report", w.session.Report(w.t.Context(), reading(1)))
+				took, warnings := time.Since(start), len(w.recorded(clients.EventWarning))
+				switch {
+				case notify == NotifyNon && (took != opt.ReportWait || warnings != 1):
+					t.Errorf("took %v, %d warnings", took, warnings)
+				case notify == NotifyCon && (took < 2*time.Second || took > 4*time.Second || warnings != 0):
+					t.Errorf("took %v, %d warnings", took, warnings)
+				}
+				w.check("next report", w.session.Report(w.t.Context(), reading(2)))
+			})
+		})
+	}
+}
+
+// A confirmable report that is given up makes the device register anew, by
+// which the server learns the reading after all.
+func TestUndeliveredReport(t *testing.T) {
+	opt := DefaultOptions()
+	opt.Notify = NotifyCon
+	inWorld(t, lan(), opt, func(w *world) {
+		w.connect()
+		w.cutFor(3 * time.Minute)
+		w.check("report", w.session.Report(w.t.Context(), reading(1)))
+		if got := w.session.board.get().reading; got != reading(1) {
+			t.Errorf("the server has %+v", got)
+		}
+		if n := len(w.session.registry.byEndpoint); n != 1 {
+			t.Errorf("%d registrations", n)
+		}
+		w.check("next report", w.session.Report(w.t.Context(), reading(2)))
+	})
+}

@@ -1,0 +1,177 @@
+package lwm2m
+
+import (
+	"bytes"
+	"encoding/hex"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+func unhex(s string) []byte { return must(hex.DecodeString(strings.ReplaceAll(s, " ", ""))) }
+
+// The device object of LwM2M Core 1.1 section 7.4.3.2, the response to a read
+// of /3/0: its resources, and the instance around them.
+var (
+	specDevice = unhex("C8 00 14 4F70656E204D6F62696C6520416C6C69616E6365" +
+		"C8 01 16 4C69676874776569676874204D324D20436C69656E74" +
+		"C8 02 09 333435303030313233 C3 03 312E30" +
+		"86 06 41 00 01 41 01 05  88 07 08 42 00 0E D8 42 01 13 88  87 08 41 00 7D 42 01 03 84" +
+		"C1 09 64 C1 0A 0F 83 0B 41 00 00 C4 0D 51 82 42 8F C6 0E 2B30323A3030 C1 10 55")
+	specDeviceObject = &Object{ID: 3, Resources: []Resource{
+		{ID: 0, Type: String}, {ID: 1, Type: String}, {ID: 2, Type: String}, {ID: 3, Type: String},
+		{ID: 6, Type: Integer, Multiple: true}, {ID: 7, Type: Integer, Multiple: true}, {ID: 8, Type: Integer, Multiple: true},
+		{ID: 9, Type: Integer}, {ID: 10, Type: Integer}, {ID: 11, Type: Integer, Multiple: true},
+		{ID: 13, Type: Time}, {ID: 14, Type: String}, {ID: 16, Type: String},
+	}}
+	specDeviceValues = Values{
+		0: "Open Mobile Alliance", 1: "Lightweight M2M Client", 2: "345000123", 3: "1.0",
+		6: Multiple{0: int64(1), 1: int64(5)}, 7: Multiple{0: int64(0x0ed8), 1: int64(0x1388)},
+		8: Multiple{0: int64(0x7d), 1: int64(0x384)}, 9: int64(100), 10: int64(15),
+		11: Multiple{0: int64(0)}, 13: int64(1367491215), 14: "+02:00", 16: "U",
+	}
+)
+
+func TestSpecDevice(t *testing.T) {
+	if got := EncodeValues(specDeviceValues); !bytes.Equal(got, specDevice) {
+		t.Errorf("encoded\n%x, want\n%x", got, specDevice)
+	}
+	wrapped := append([]byte{0x08, 0x00, 0x79}, specDevice...)
+	if got := AppendTLV(nil, TLVObjectInstance, 0, specDevice); !bytes.Equal(got, wrapped) {
+		t.Errorf("instance begins %x, want %x", got[:4], wrapped[:4])
+	}
+	for _, payload := range [][]byte{specDevice, wrapped} {
+		got, err := DecodeValues(specDeviceObject, payload)
+		if err != nil || !reflect.DeepEqual(got, specDeviceValues) {
+			t.Errorf("decoded %v, %v", got, err)
+		}
+	}
+}
+
+// The access control objects of the same section: two instances, 16-bit IDs.
+func TestSpecInstances(t *testing.T) {
+	payload := unhex("08 00 0E C1 00 01 C1 01 00 83 02 41 7F 07 C1 03 7F" +
+		"08 02 12 C1 00 03 C1 01 00 87 02 41 7F 07 61 01 36 01 C1 03 7F")
+	list, err := ParseTLV(payload)
+	if err != nil || len(list) != 2 {
+		t.Fatalf("%d elements, %v", len(list), err)
+	}
+	second := list[1]
+	if second.Kind != TLVObjectInstance || second.ID != 2 || len(second.Children) != 4 {
+		t.Errorf("second: %+v", second)
+	}
+	instances := second.Children[2].Children
+	if len(instances) != 2 || instances[1].Kind != TLVResourceInstance || instances[1].ID != 0x136 || instances[1].Value[0] != 1 {
+		t.Errorf("resource instances: %+v", instances)
+	}
+	if got := appendTree(nil, list); !bytes.Equal(got, payload) {
+		t.Errorf("encoded again\n%x, want\n%x", got, payload)
+	}
+}
+
+// The object links of the same section.
+func TestSpecLinks(t *testing.T) {
+	payload := unhex("88 00 0C 44 00 00 42 00 00 44 01 00 42 00 01 C8 01 0D 38363133383030373535353030 C4 02 12 34 56 78")
+	def := &Object{ID: 65, Resources: []Resource{
+		{ID: 0, Type: ObjectLink, Multiple: true}, {ID: 1, Type: String}, {ID: 2, Type: Integer}}}
+	want := Values{0: Multiple{0: Link{66, 0}, 1: Link{66, 1}}, 1: "8613800755500", 2: int64(0x12345678)}
+	got, err := DecodeValues(def, payload)
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("decoded %v, %v", got, err)
+	}
+	if again := EncodeValues(want); !bytes.Equal(again, payload) {
+		t.Errorf("encoded %x", again)
+	}
+}
+
+func TestTLVLengths(t *testing.T) {
+	for _, test := range []struct {
+		n      int
+		id     uint16
+		header string
+	}{
+		{0, 1, "c001"}, {7, 1, "c701"}, {8, 1, "c80108"}, {255, 255, "c8ffff"},
+		{256, 256, "f001000100"}, {65535, 1, "d001ffff"}, {65536, 1, "d801010000"}, {1 << 20, 65535, "f8ffff100000"},
+	} {
+		value := bytes.Repeat([]byte{0xa5}, test.n)
+		b := AppendTLV(nil, TLVResource, test.id, value)
+		if got := hex.EncodeToString(b[:len(b)-test.n]); got != test.header {
+			t.Errorf("%d bytes, ID %d: header %s, want %s", test.n, test.id, got, test.header)
+		}
+		list, err := ParseTLV(b)
+		if err != nil || len(list) != 1 || list[0].ID != test.id || !bytes.Equal(list[0].Value, value) {
+			t.Errorf("%d bytes: %v", test.n, err)
+		}
+	}
+}
+
+func TestTLVMalformed(t *testing.T) {
+	for _, s := range []string{
+		"c1", "c100", "c8", "c800", "c80001", "d00001", "f8000000", // truncated
+		"0300c100",     // instance with a truncated child
+		"0400080100",   // instance inside instance
+		"0300410001",   // resource instance inside an instance
+		"8300c10001",   // resource inside a multiple resource
+		"08000cc10001", // shorter than announced
+	} {
+		if list, err := ParseTLV(unhex(s)); err == nil {
+			t.Errorf("%s: parsed as %+v", s, list)
+		}
+	}
+}
+
+func TestDecodeRefuses(t *testing.T) {
+	for s, why := range map[string]string{
+		"c16301":       "unknown resource",
+		"c0 09":        "integer of 0 bytes",
+		"c3 09 010203": "integer of 3 bytes",
+		"c1 06 01":     "one value of a multiple resource",
+		"83 09 410001": "several values of a single resource",
+		"c2 00 c328":   "string that is no UTF-8",
+	} {
+		if v, err := DecodeValues(specDeviceObject, unhex(s)); err == nil {
+			t.Errorf("%s: decoded as %v", why, v)
+		}
+	}
+}
+
+// appendTree encodes elements with their children.
+func appendTree(dst []byte, list []TLV) []byte {
+	for _, e := range list {
+		value := e.Value
+		if e.Children != nil {
+			value = appendTree(nil, e.Children)
+		}
+		dst = AppendTLV(dst, e.Kind, e.ID, value)
+	}
+	return dst
+}
+
+func FuzzTLV(f *testing.F) {
+	f.Add(specDevice)
+	f.Add(AppendTLV(nil, TLVObjectInstance, 0, specDevice))
+	f.Add(unhex("f801000000020102"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		list, err := ParseTLV(data)
+		if err != nil {
+			return
+		}
+		// Not equal to data, whose lengths need not be the shortest.
+		b := appendTree(nil, list)
+		if len(b) > len(data) {
+			t.Fatalf("%x grew to %x", data, b)
+		}
+		again, err := ParseTLV(b)
+		if err != nil || !bytes.Equal(appendTree(nil, again), b) {
+			t.Fatalf("%x became %x: %v", data, b, err)
+		}
+		// What a definition accepts survives, too.
+		v, err := DecodeValues(specDeviceObject, data)
+		if err != nil {
+			return
+		}
+		if w, err := DecodeValues(specDeviceObject, EncodeValues(v)); err != nil || !reflect.DeepEqual(v, w) {
+			t.Fatalf("%v became %v: %v", v, w, err)
+		}
+	})
+}
