@@ -404,7 +404,7 @@ func (d *device) close() {
 
 // isTransient tells errors of the session from refusals by the peer.
 func isTransient(err error) bool {
-	return isTimeout(err) || errors.Is(err, coap.ErrClosed) || errors.Is(err, coap.ErrReset)
+	return isTimeout(err) || errors.Is(err, coap.ErrClosed) || errors.Is(err, errOver) || errors.Is(err, coap.ErrReset)
 }
 
 func isTimeout(err error) bool {

@@ -2,7 +2,6 @@ package lwm2m
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/plgd-dev/go-coap/v3/message"
@@ -10,17 +9,28 @@ import (
 	"github.com/thinlink/thinlink/clients/coap"
 )
 
-// do performs one operation of the server, again if the device does not answer.
-// A response other than want is a *StatusError.
+// do performs one operation of the server. A response other than want is a
+// *StatusError.
 func (r *registration) do(ctx context.Context, what string, req *coap.Request, want codes.Code) (resp *coap.Response, err error) {
-	for range r.retries + 1 {
+	err = r.persist(ctx, func(ctx context.Context) error {
 		resp, err = r.session().Do(ctx, req)
-		var timeout *coap.TimeoutError
-		if !errors.As(err, &timeout) {
+		return err
+	})
+	return checked(what, resp, err, want)
+}
+
+// persist repeats what the device does not answer, until the registration is
+// over.
+func (r *registration) persist(ctx context.Context, try func(context.Context) error) (err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(r.over, func() { cancel(errOver) })()
+	for range r.retries + 1 {
+		if err = try(ctx); !isTimeout(err) {
 			break
 		}
 	}
-	return checked(what, resp, err, want)
+	return err
 }
 
 func checked(what string, resp *coap.Response, err error, want codes.Code) (*coap.Response, error) {
@@ -119,19 +129,18 @@ func (r *registration) Observe(ctx context.Context, path Path, format message.Me
 		req.SetAccept(format)
 	}
 	what := "observe " + path.String()
-	for attempt := 0; ; attempt++ {
-		o, resp, err := r.session().Observe(ctx, req, notify)
-		var timeout *coap.TimeoutError
-		if errors.As(err, &timeout) && attempt < r.retries {
-			continue
-		}
-		if resp, err = checked(what, resp, err, codes.Content); err != nil {
-			return nil, err
-		}
-		if o == nil {
-			return nil, fmt.Errorf("%s: the device does not notify", what)
-		}
-		notify(resp)
-		return o, nil
+	var o *coap.Observation
+	var resp *coap.Response
+	err := r.persist(ctx, func(ctx context.Context) (err error) {
+		o, resp, err = r.session().Observe(ctx, req, notify)
+		return err
+	})
+	if resp, err = checked(what, resp, err, codes.Content); err != nil {
+		return nil, err
 	}
+	if o == nil {
+		return nil, fmt.Errorf("%s: the device does not notify", what)
+	}
+	notify(resp)
+	return o, nil
 }

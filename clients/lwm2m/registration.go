@@ -1,6 +1,8 @@
 package lwm2m
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -16,6 +18,9 @@ type registration struct {
 	endpoint string
 	location string // such as "/rd/0001"
 	retries  int
+	// over ends when the registration does, or another replaces it.
+	over context.Context
+	end  context.CancelCauseFunc
 
 	mu       sync.Mutex
 	conn     *coap.Conn // over which the device was heard last
@@ -23,6 +28,9 @@ type registration struct {
 	lifetime time.Duration
 	expiry   *time.Timer
 }
+
+// errOver is why operations over a registration are given up early.
+var errOver = errors.New("the registration has ended")
 
 // session is the connection to the device.
 func (r *registration) session() *coap.Conn {
@@ -150,6 +158,7 @@ func (g *registry) insert(reg *registration) bool {
 // put enters a registration into the table; mu is held.
 func (g *registry) put(reg *registration) {
 	g.byEndpoint[reg.endpoint], g.byLocation[reg.location] = reg, reg
+	reg.over, reg.end = context.WithCancelCause(context.Background())
 	reg.expiry = time.AfterFunc(reg.lifetime, func() { g.expire(reg) })
 }
 
@@ -159,6 +168,7 @@ func (g *registry) remove(reg *registration) {
 		return
 	}
 	reg.expiry.Stop()
+	reg.end(errOver)
 	delete(g.byEndpoint, reg.endpoint)
 	delete(g.byLocation, reg.location)
 }
@@ -223,7 +233,7 @@ func (g *registry) move(old *registration, conn *coap.Conn) *registration {
 		conn: conn, links: old.links, lifetime: old.lifetime,
 	}
 	old.mu.Unlock()
-	old.expiry.Stop()
+	g.remove(old)
 	g.put(reg)
 	g.mu.Unlock()
 	g.registered(reg)
@@ -242,13 +252,11 @@ func (g *registry) deregister(r *coap.Request, identity string) *coap.Response {
 	return coap.Status(codes.Deleted)
 }
 
-// close stops all timers.
+// close ends all registrations.
 func (g *registry) close() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, reg := range g.byLocation {
-		reg.expiry.Stop()
+		g.remove(reg)
 	}
-	clear(g.byEndpoint)
-	clear(g.byLocation)
 }

@@ -225,14 +225,22 @@ func (s *session) Report(ctx context.Context, r clients.Reading) error {
 
 // Command implements clients.Session.
 func (s *session) Command(ctx context.Context, value int64) error {
-	reg := s.board.get().reg
-	if reg == nil {
-		return errors.New("lwm2m: command: not connected")
+	for {
+		reg := s.board.get().reg
+		if reg == nil {
+			return errors.New("lwm2m: command: not connected")
+		}
+		err := reg.WriteText(ctx, readingPath.child(readingCommand), value)
+		if errors.Is(err, errOver) && ctx.Err() == nil { // the device has rebooted, or the like
+			if err = s.board.wait(ctx, func(b facts) bool { return b.reg != reg }); err == nil {
+				continue
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("lwm2m: command: %w", err)
+		}
+		return nil
 	}
-	if err := reg.WriteText(ctx, readingPath.child(readingCommand), value); err != nil {
-		return fmt.Errorf("lwm2m: command: %w", err)
-	}
-	return nil
 }
 
 // Update implements clients.Session.
