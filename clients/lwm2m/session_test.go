@@ -1,17 +1,26 @@
 package lwm2m
 
 import (
+	"context"
+	"errors"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/thinlink/thinlink/clients"
+	"github.com/thinlink/thinlink/clients/pki"
 )
 
 // near checks a figure of the reference experiment.
 func near(t *testing.T, what string, got, want int, tolerance float64) {
 	t.Helper()
-	if d := float64(got-want) / float64(want); d > tolerance || d < -tolerance {
-		t.Errorf("%s: %d, want %d within %.0f %%: %+.1f %%", what, got, want, 100*tolerance, 100*d)
-	} else {
-		t.Logf("%s: %d, reference %d: %+.1f %%", what, got, want, 100*d)
+	d := float64(got-want) / float64(want)
+	t.Logf("%s: %d, reference %d: %+.1f %%", what, got, want, 100*d)
+	if d > tolerance || d < -tolerance {
+		t.Errorf("%s: want within %.0f %%", what, 100*tolerance)
 	}
 }
 
@@ -20,9 +29,6 @@ func near(t *testing.T, what string, got, want int, tolerance float64) {
 func TestReferenceExperiment(t *testing.T) {
 	inWorld(t, lan(), DefaultOptions(), func(w *world) {
 		c := w.cost(w.connect)
-		for _, s := range w.tap.log {
-			w.t.Logf("%v %v %d", s.at, s.dir, s.size)
-		}
 		near(w.t, "connect", c.total(), 4213, 0.15)
 		near(w.t, "connect, mean packet", c.total()/c.packets(), 295, 0.15)
 		near(w.t, "connect, share down in percent", 100*c.down/c.total(), 33, 0.15)
@@ -42,4 +48,253 @@ func TestReferenceExperiment(t *testing.T) {
 		near(w.t, "command", c.total(), 181, 0.15)
 		near(w.t, "command, packets", c.packets(), 2, 0)
 	})
+}
+
+// steps performs every step once.
+func (w *world) steps() {
+	w.connect()
+	w.check("report", w.session.Report(w.t.Context(), reading(1)))
+	w.check("command", w.session.Command(w.t.Context(), -5))
+	w.update(20_000)
+}
+
+func TestSteps(t *testing.T) {
+	for _, security := range []string{NoSec, Certificate} {
+		t.Run(security, func(t *testing.T) {
+			opt := DefaultOptions()
+			opt.Security = security
+			inWorld(t, narrowband(0), opt, func(w *world) {
+				w.steps()
+				if got := w.session.board.get().reading; got != reading(1) {
+					t.Errorf("the server has %+v", got)
+				}
+				reports, commands := w.recorded(clients.EventReport), w.recorded(clients.EventCommand)
+				if len(reports) != 2 || len(commands) != 1 || commands[0].Detail != "-5" {
+					t.Errorf("%v, %v", reports, commands)
+				}
+				if v := w.session.device.tree.Get(readingObject.ID, 0, readingCommand); v != int64(-5) {
+					t.Errorf("the device has %v", v)
+				}
+				keys := regexp.MustCompile(`^(CLIENT_RANDOM [0-9a-f]{64} [0-9a-f]{96}\n)*$`)
+				want := map[string]int{NoSec: 0, Certificate: 2}[security] // registration and download
+				if s := w.keys.String(); !keys.MatchString(s) || strings.Count(s, "\n") != want {
+					t.Errorf("key log: %q", s)
+				}
+			})
+		})
+	}
+}
+
+// Two runs of one seed send packets of the same sizes at the same times.
+func TestDeterminism(t *testing.T) {
+	opt := DefaultOptions()
+	opt.ConnectionID = true
+	type packet struct {
+		at   time.Duration
+		up   bool
+		size int
+	}
+	var runs [2][]packet
+	for i := range runs {
+		inWorld(t, narrowband(10), opt, func(w *world) {
+			w.steps()
+			for _, s := range w.tap.log {
+				runs[i] = append(runs[i], packet{s.at, s.dir == 0, s.size})
+			}
+		})
+	}
+	if !slices.Equal(runs[0], runs[1]) {
+		for i := range min(len(runs[0]), len(runs[1])) {
+			if runs[0][i] != runs[1][i] {
+				t.Fatalf("packet %d: %v, then %v", i, runs[0][i], runs[1][i])
+			}
+		}
+		t.Fatalf("%d packets, then %d", len(runs[0]), len(runs[1]))
+	}
+}
+
+// Everything also works over a link that loses one packet in five.
+func TestHeavyLoss(t *testing.T) {
+	opt := DefaultOptions()
+	opt.Notify = NotifyCon
+	inWorld(t, narrowband(20), opt, (*world).steps)
+}
+
+// A device that the server does not answer tries again, and says why it gives
+// up.
+func TestConnectFails(t *testing.T) {
+	opt := DefaultOptions()
+	opt.RetryCount = 2
+	inWorld(t, lan(), opt, func(w *world) {
+		w.cut.Store(true)
+		start := time.Now()
+		err := w.session.Connect(w.t.Context(), reading(0))
+		// Three handshakes that time out, and pauses of one and two minutes.
+		if want := 3*opt.DTLS.Device.HandshakeTimeout + 3*opt.RetryTimer; !errors.Is(err, errHandshakeTimeout) || time.Since(start) != want {
+			t.Errorf("%v after %v, want %v", err, time.Since(start), want)
+		}
+	})
+}
+
+func TestConnectCancelled(t *testing.T) {
+	inWorld(t, narrowband(0), DefaultOptions(), func(w *world) {
+		reason := errors.New("changed my mind")
+		for _, after := range []time.Duration{0, time.Second, 2 * time.Second, 3 * time.Second} {
+			ctx, cancel := context.WithCancelCause(w.t.Context())
+			time.AfterFunc(after, func() { cancel(reason) })
+			if err := w.session.Connect(ctx, reading(0)); !errors.Is(err, reason) {
+				t.Errorf("after %v: %v", after, err)
+			}
+		}
+	})
+}
+
+// Close at any moment ends everything, which inWorld checks.
+func TestCloseAnytime(t *testing.T) {
+	for _, after := range []time.Duration{0, time.Second, 2500 * time.Millisecond, 4 * time.Second, 5 * time.Second, 8 * time.Second, 20 * time.Second} {
+		inWorld(t, narrowband(0), DefaultOptions(), func(w *world) {
+			ctx, cancel := context.WithCancel(w.t.Context())
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				if w.session.Connect(ctx, reading(0)) == nil {
+					_ = w.session.Update(ctx, image(100_000)) // cut short by what is tested
+				}
+			}()
+			time.Sleep(after)
+			cancel()
+			w.close()
+			<-done
+			if err := w.session.PowerOn(t.Context()); err == nil {
+				t.Error("a closed session was turned on")
+			}
+			if err := w.session.RestartPlatform(t.Context()); err == nil {
+				t.Error("a closed session's platform was restarted")
+			}
+		})
+	}
+}
+
+// A device with certificates from somewhere else is not let in.
+func TestForeignDevice(t *testing.T) {
+	foreign := must(pki.New(DefaultOptions().PKI))
+	inWorld(t, lan(), DefaultOptions(), func(w *world) {
+		w.session.device.cred = must(newCredentials(foreign, foreign.Device))
+		ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
+		defer cancel()
+		if err := w.session.Connect(ctx, reading(0)); err == nil {
+			t.Error("connected")
+		}
+		if n := len(w.session.registry.byEndpoint); n != 0 {
+			t.Errorf("%d registrations", n)
+		}
+	})
+}
+
+func TestDeregister(t *testing.T) {
+	inWorld(t, lan(), DefaultOptions(), func(w *world) {
+		w.connect()
+		reg := w.session.board.get().reg
+		w.check("de-register", w.session.device.leave(w.t.Context()))
+		if n := len(w.session.registry.byEndpoint); n != 0 {
+			t.Errorf("%d registrations", n)
+		}
+		if _, err := reg.ReadInteger(w.t.Context(), NewPath(3, 0, 9)); !errors.Is(err, errOver) {
+			t.Errorf("read over the ended registration: %v", err)
+		}
+	})
+}
+
+// The server changes the lifetime and triggers updates.
+func TestServerObject(t *testing.T) {
+	inWorld(t, lan(), DefaultOptions(), func(w *world) {
+		w.connect()
+		reg, ctx := w.session.board.get().reg, w.t.Context()
+		w.check("write lifetime", reg.WriteText(ctx, NewPath(1, 0, serverLifetime), int64(100)))
+		time.Sleep(time.Second)
+		if reg.lifetime != 100*time.Second {
+			t.Errorf("lifetime %v", reg.lifetime)
+		}
+		if c := w.cost(func() { time.Sleep(100 * time.Second) }); c.packets() != 4 {
+			t.Errorf("%d packets in one lifetime, want two updates", c.packets())
+		}
+		if c := w.cost(func() {
+			w.check("trigger", reg.Execute(ctx, NewPath(1, 0, serverTrigger), ""))
+			time.Sleep(time.Second)
+		}); c.packets() != 4 {
+			t.Errorf("%d packets, want execute and update", c.packets())
+		}
+		for _, err := range []error{
+			reg.WriteText(ctx, NewPath(1, 0, serverLifetime), int64(0)),
+			reg.WriteText(ctx, NewPath(1, 0, serverBinding), "SMS"),
+			reg.WriteText(ctx, NewPath(1, 0, serverMinPeriod), int64(-1)),
+		} {
+			var status *StatusError
+			if !errors.As(err, &status) {
+				t.Errorf("nonsense: %v", err)
+			}
+		}
+	})
+}
+
+// A server that has lost its database gets a new registration.
+func TestForgottenRegistration(t *testing.T) {
+	inWorld(t, lan(), DefaultOptions(), func(w *world) {
+		w.connect()
+		w.session.registry.close()
+		time.Sleep(10*time.Minute + time.Second)
+		if n := len(w.session.registry.byEndpoint); n != 1 {
+			t.Errorf("%d registrations", n)
+		}
+		w.check("report", w.session.Report(w.t.Context(), reading(1)))
+	})
+}
+
+func TestStartRefused(t *testing.T) {
+	inWorld(t, lan(), DefaultOptions(), func(w *world) {
+		st := must(New(DefaultOptions()))
+		if _, err := st.Start(w.t.Context(), w.env); !errors.Is(err, syscall.EADDRINUSE) {
+			t.Errorf("second server: %v", err)
+		}
+		env := *w.env
+		env.PKI = nil
+		if _, err := st.Start(w.t.Context(), &env); err == nil {
+			t.Error("started without certificates")
+		}
+	})
+}
+
+func TestOptions(t *testing.T) {
+	for field, spoil := range map[string]func(*Options){
+		"security":          func(o *Options) { o.Security = "none" },
+		"connection_id":     func(o *Options) { o.Security, o.ConnectionID = NoSec, true },
+		"pki.key":           func(o *Options) { o.PKI.Key = pki.RSA2048 },
+		"lifetime":          func(o *Options) { o.Lifetime = 1500 * time.Millisecond },
+		"update_interval":   func(o *Options) { o.UpdateInterval = 2 * o.Lifetime },
+		"binding":           func(o *Options) { o.Binding = "T" },
+		"retry_count":       func(o *Options) { o.RetryCount = -1 },
+		"retry_timer":       func(o *Options) { o.RetryTimer = 0 },
+		"notify":            func(o *Options) { o.Notify = "" },
+		"pmin":              func(o *Options) { o.MinPeriod = time.Millisecond },
+		"pmax":              func(o *Options) { o.MinPeriod, o.MaxPeriod = 2*time.Second, time.Second },
+		"report_wait":       func(o *Options) { o.ReportWait = 0 },
+		"delivery":          func(o *Options) { o.Delivery = "push" },
+		"block_size":        func(o *Options) { o.BlockSize = 100 },
+		"tls_version":       func(o *Options) { o.TLSVersion = "1.1" },
+		"stall":             func(o *Options) { o.Stall = 0 },
+		"flight_interval":   func(o *Options) { o.DTLS.Device.FlightInterval = 0 },
+		"handshake_timeout": func(o *Options) { o.DTLS.Platform.HandshakeTimeout = 0 },
+		"mtu":               func(o *Options) { o.DTLS.Platform.MTU = 1 },
+		"ack_timeout":       func(o *Options) { o.CoAP.Device.AckTimeout = 1 },
+		"nstart":            func(o *Options) { o.CoAP.Platform.NStart = -1 },
+	} {
+		opt := DefaultOptions()
+		if _, err := New(opt); err != nil {
+			t.Fatal(err)
+		}
+		spoil(&opt)
+		if _, err := New(opt); err == nil || !strings.Contains(err.Error(), field) {
+			t.Errorf("%s: %v", field, err)
+		}
+	}
 }
