@@ -57,3 +57,36 @@ func trace(t *testing.T, seed uint64) (log []sent) {
 	})
 	return log
 }
+
+// TestSameSeedSameStream: equal seeds give equal bytes each way.
+func TestSameSeedSameStream(t *testing.T) {
+	var runs [2][2][]byte
+	for i := range runs {
+		synctest.Test(t, func(t *testing.T) {
+			s := &sensor{state: []byte("0")}
+			p := newStreamPair(t, Config{}, Config{}, s, &flash{})
+			if _, _, err := p.b.Observe(t.Context(), NewRequest(codes.GET, "/"), func(*Response) {}); err != nil {
+				t.Fatal(err)
+			}
+			for range 5 {
+				s.set(t, "next", false)
+				synctest.Wait()
+			}
+			if err := send(t.Context(), upload(t, p.a, image(50_000), UploadOptions{})); err != nil {
+				t.Fatal(err)
+			}
+			if err := p.a.Ping(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			runs[i] = p.bytes
+		})
+	}
+	for i, direction := range []string{"b to a", "a to b"} {
+		if a, b := runs[0][i], runs[1][i]; len(a) < 50 || !bytes.Equal(a, b) {
+			t.Errorf("%s: %d and %d bytes, which differ", direction, len(a), len(b))
+		}
+	}
+}

@@ -86,6 +86,13 @@ func (l *link) admit(fromA bool, d []byte) bool {
 	return lost
 }
 
+// loses changes what is lost while datagrams may be on their way.
+func (l *link) loses(f func(fromA bool, n int, d []byte) bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lose = f
+}
+
 func (e *end) Read(p []byte) (int, error) {
 	select {
 	case d := <-e.in:

@@ -196,11 +196,11 @@ func TestUploadSurvivesOutage(t *testing.T) {
 				if _, err := u.Next(t.Context()); err != nil {
 					t.Fatal(err)
 				}
-				p.lose = func(fromA bool, _ int, _ []byte) bool { return fromA == requests }
+				p.loses(func(fromA bool, _ int, _ []byte) bool { return fromA == requests })
 				if _, err := u.Next(t.Context()); !isTimeout(err) {
 					t.Fatalf("got %v, want a TimeoutError", err)
 				}
-				p.lose = nil
+				p.loses(nil)
 				if err := send(t.Context(), u); err != nil {
 					t.Fatalf("%s: %v", name, err)
 				}

@@ -109,6 +109,20 @@ func TestAbortUnread(t *testing.T) {
 	})
 }
 
+// TestAbortedAtOnce: an Abort may be the peer's first message.
+func TestAbortedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRawStream(t, Config{}, nil, 0x30, 0xe5, 0xff, 'n', 'o')
+		var abort *AbortError
+		if err := <-r.served; !errors.As(err, &abort) || *abort != (AbortError{true, "no", 0}) {
+			t.Errorf("Serve: %v", err)
+		}
+		if _, open := <-r.got; open {
+			t.Error("the Abort was answered")
+		}
+	})
+}
+
 func TestAbortByUser(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newStreamPair(t, Config{}, Config{}, nil, slow(time.Hour))

@@ -32,7 +32,7 @@ type stream struct {
 // NewStreamConn makes a session over a TCP or TLS connection (RFC 8323), which
 // Serve begins with a CSM. It is used like one of NewConn, but there are no
 // acknowledgements, retransmissions or NSTART: a message counts as delivered
-// when it is written. When the connection fails, everything that waits fails
+// when it is written, and the wait for a response begins then. When the connection fails, everything that waits fails
 // with an error that wraps ErrClosed and the reason; a Download or Upload goes
 // on by its offset over a new Conn.
 func NewStreamConn(conn net.Conn, cfg Config, handler Handler) *Conn {
@@ -82,7 +82,7 @@ func (c *Conn) receiveFrame(m message.Message) error {
 	defer c.unlock()
 	switch {
 	case c.ended || m.Code == codes.Empty: // section 3.4
-	case !c.hasGreeted() && m.Code != codes.CSM:
+	case !c.hasGreeted() && m.Code != codes.CSM && m.Code != codes.Abort:
 		return &AbortError{Diagnostic: "the first message is no CSM"} // section 3.3
 	case isSignal(m.Code):
 		return c.receiveSignal(m)

@@ -22,8 +22,9 @@ type wire struct {
 	start time.Time
 	ends  [2]net.Conn
 
-	mu  sync.Mutex
-	log []string
+	mu    sync.Mutex
+	log   []string
+	bytes [2][]byte // written by b, by a
 	// breakAt is the message, counted over both directions from 0, with which
 	// the connection is lost; 0 for none.
 	breakAt int
@@ -52,10 +53,11 @@ func (e wireEnd) Write(d []byte) (int, error) {
 func (w *wire) note(fromA bool, d []byte) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	dir := "<"
+	dir, i := "<", 0
 	if fromA {
-		dir = ">"
+		dir, i = ">", 1
 	}
+	w.bytes[i] = append(w.bytes[i], d...)
 	m, err := readFrame(bytes.NewReader(d), 1<<30)
 	line := fmt.Sprintf("%v %s%s", time.Since(w.start).Round(time.Millisecond), dir, describeContent(m))
 	if err != nil {
