@@ -9,7 +9,7 @@ import (
 // A unit is a suffix and what one of it is worth in base units.
 type unit struct {
 	suffix string
-	factor int64 // at most 2^30
+	factor int64 // at most 3.6e9
 }
 
 // parseWhole reads a decimal number with one of the suffixes as a whole number
@@ -36,7 +36,7 @@ func parseWhole(text string, suffixes []unit) (int64, error) {
 		return 0, fmt.Errorf("%q has more than 9 decimals", text)
 	}
 	scale := int64(math.Pow10(len(frac)))
-	if part*factor%scale != 0 { // below 1e9 * 2^30: no overflow
+	if part*factor%scale != 0 { // below 1e9 * 3.6e9: no overflow
 		return 0, fmt.Errorf("%q is not a whole number of base units", text)
 	}
 	part = part * factor / scale

@@ -1,5 +1,6 @@
 // Package units holds the quantities people write in profiles and on the
-// command line: BitRate, Bytes, Fraction, Queue, Power, and durations with days.
+// command line: BitRate, Bytes, Fraction, Queue, Power, Current,
+// Voltage, Energy, and durations with days.
 // Values are in base units; text forms scale at the edge and are exact:
 // String gives a text that parses to the same value.
 //

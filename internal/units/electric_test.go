@@ -1,0 +1,43 @@
+package units
+
+import "testing"
+
+func TestParseElectric(t *testing.T) {
+	current, voltage, energy := parse[Current], parse[Voltage], parse[Energy]
+	for _, c := range []struct {
+		parse      func(string) string
+		text, want string
+	}{
+		{current, "167mA", "167000000"}, {current, "2.7uA", "2700"}, {current, "1A", "1000000000"}, {current, "0", "0"},
+		{current, "2.7", "error"}, {current, "-1mA", "error"}, {current, "0.1nA", "error"}, {current, "3mW", "error"},
+		{voltage, "3.7V", "3700000"}, {voltage, "3800mV", "3800000"}, {voltage, "V", "error"},
+		{energy, "550mJ", "550000"}, {energy, "5Wh", "18000000000"}, {energy, "4.15J", "4150000"}, {energy, "2mWh", "7200000"},
+		{energy, "0.0000001J", "error"}, {energy, "99999999999Wh", "error"},
+	} {
+		if got := c.parse(c.text); got != c.want {
+			t.Errorf("%q is %s, want %s", c.text, got, c.want)
+		}
+	}
+	if got := Energy(18_000_000_000).Joules(); got != 18_000 {
+		t.Errorf("5 Wh are %v J, want 18000", got)
+	}
+}
+
+// FuzzElectric: whatever parses is written as a text that parses to the same
+// value and matches the pattern of the schema.
+func FuzzElectric(f *testing.F) {
+	for _, s := range []string{"167mA", "2.7uA", "3.7V", "5Wh", "550mJ", "9223372036854775807uJ", "0"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if v, err := ParseCurrent(s); err == nil {
+			again(t, s, v, ParseCurrent)
+		}
+		if v, err := ParseVoltage(s); err == nil {
+			again(t, s, v, ParseVoltage)
+		}
+		if v, err := ParseEnergy(s); err == nil {
+			again(t, s, v, ParseEnergy)
+		}
+	})
+}
