@@ -159,8 +159,8 @@ func (d *Decoder) value(n *yaml.Node, v reflect.Value, r rule, p place) {
 		d.scalar(n, v, r, p)
 	case t.Kind() == reflect.Struct && n.Kind == yaml.MappingNode:
 		d.mapping(n, v, p)
-	case t.Kind() == reflect.Struct && n.Kind == yaml.ScalarNode:
-		f, ok := scalarField(t)
+	case t.Kind() == reflect.Struct:
+		f, ok := standIn(t, n.Kind)
 		if !ok {
 			d.wrong(n, t, r, p)
 			return

@@ -23,6 +23,7 @@
 //	pattern   regular expression that a string matches as a whole
 //	required  "true": some layer must give the field
 //	scalar    "true": a plain value in place of the struct sets this field
+//	list      "true": a list in place of the struct sets this field
 //	share     "true": the struct's fields may also stand beside this field and
 //	          then hold for all shared fields (link.rate for link.up.rate and
 //	          link.down.rate), except where these say otherwise

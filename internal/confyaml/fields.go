@@ -4,6 +4,8 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // A field is one configurable field of a struct.
@@ -15,6 +17,7 @@ type field struct {
 	rule     rule
 	required bool
 	scalar   bool
+	list     bool
 	share    bool
 	replace  bool
 	own      bool
@@ -59,6 +62,7 @@ func readFields(t reflect.Type) []field {
 			rule:     rule{min: sf.Tag.Get("min"), max: sf.Tag.Get("max"), above: sf.Tag.Get("above"), pattern: sf.Tag.Get("pattern")},
 			required: sf.Tag.Get("required") == "true",
 			scalar:   sf.Tag.Get("scalar") == "true",
+			list:     sf.Tag.Get("list") == "true",
 			share:    sf.Tag.Get("share") == "true",
 			replace:  sf.Tag.Get("merge") == "replace",
 			own:      sf.Tag.Get("merge") == "own",
@@ -117,10 +121,21 @@ func namesOf(t reflect.Type) []string {
 	return names
 }
 
-// scalarField is the field that a plain value in place of struct t sets.
-func scalarField(t reflect.Type) (field, bool) {
+// standIns are the fields that a plain value or a list in place of struct t
+// sets.
+func standIns(t reflect.Type) (fields []field) {
 	for _, f := range fieldsOf(t) {
-		if f.scalar {
+		if f.scalar || f.list {
+			fields = append(fields, f)
+		}
+	}
+	return fields
+}
+
+// standIn is the one of them that a node of this kind sets.
+func standIn(t reflect.Type, kind yaml.Kind) (field, bool) {
+	for _, f := range standIns(t) {
+		if f.scalar && kind == yaml.ScalarNode || f.list && kind == yaml.SequenceNode {
 			return f, true
 		}
 	}

@@ -185,9 +185,9 @@ func wantType(t reflect.Type, r rule) string {
 	case t.Kind() == reflect.Map:
 		return "a mapping, each " + wantType(t.Elem(), r)
 	}
-	mapping := "a mapping with fields " + strings.Join(namesOf(t), ", ")
-	if f, ok := scalarField(t); ok {
-		return wantType(f.typ, f.rule) + ", or " + mapping
+	want := ""
+	for _, f := range standIns(t) {
+		want += wantType(f.typ, f.rule) + ", or "
 	}
-	return mapping
+	return want + "a mapping with fields " + strings.Join(namesOf(t), ", ")
 }

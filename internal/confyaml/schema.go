@@ -42,10 +42,14 @@ func schemaOf(t reflect.Type, r rule, layered bool) object {
 		return object{"type": "object", "additionalProperties": schemaOf(t.Elem(), r, layered)}
 	}
 	s := structSchema(t, layered)
-	if f, ok := scalarField(t); ok {
-		return object{"anyOf": []object{schemaOf(f.typ, f.rule, layered), s}}
+	var forms []object
+	for _, f := range standIns(t) {
+		forms = append(forms, schemaOf(f.typ, f.rule, layered))
 	}
-	return s
+	if forms == nil {
+		return s
+	}
+	return object{"anyOf": append(forms, s)}
 }
 
 func structSchema(t reflect.Type, layered bool) object {
