@@ -25,6 +25,19 @@ type Matrix struct {
 // Setting is one override by path.
 type Setting struct{ Path, Value string }
 
+// SettingError says why a setting is not possible.
+type SettingError struct {
+	Setting
+	Err error
+}
+
+func (e *SettingError) Error() string {
+	return fmt.Sprintf("--set %s=%s: %v", e.Path, e.Value, e.Err)
+}
+
+// Unwrap gives errors.As the reason.
+func (e *SettingError) Unwrap() error { return e.Err }
+
 // ParseSetting reads "path=value".
 func ParseSetting(s string) (Setting, error) {
 	path, value, ok := strings.Cut(s, "=")
@@ -126,7 +139,7 @@ func (m Matrix) apply(links []*profiles.Profile, cells []cell) error {
 			err = setScenarios(cells, set)
 		}
 		if err != nil {
-			return fmt.Errorf("--set %s=%s: %w", set.Path, set.Value, err)
+			return &SettingError{set, err}
 		}
 	}
 	for _, link := range links {
