@@ -28,7 +28,8 @@ type Config struct {
 	// TokenLength is the length of every token, in bytes, 1 to 8. 0 means 8.
 	TokenLength int `conf:"token_length"`
 	// BlockSize is the preferred and largest block size, in bytes: a power of
-	// two from 16 to 1024 (RFC 7959 section 2.2). 0 means 1024.
+	// two from 16 to 1024 (RFC 7959 section 2.2). 0 means 1024. On a stream a
+	// message that the peer takes whole is not cut.
 	BlockSize int `conf:"block_size"`
 	// AckDelay is how long a handler may take for its response to be
 	// piggy-backed on the ACK; after it an empty ACK goes out and the response
