@@ -24,7 +24,9 @@ import (
 //
 // The handler keeps the state: the Conn remembers nothing between the blocks,
 // so that an upload may go on over another Conn or after a power cut. A block
-// at offset 0 starts anew. Config.MaxBody does not apply. To tell apart two
+// at offset 0 starts anew. Config.MaxBody does not apply. Calls overlap if a
+// client does not wait for the response to a block, or over several Conns: the
+// handler locks its state as any Handler does. To tell apart two
 // images offered one after the other, both ends agree on RequestTag.
 type BlockHandler interface {
 	Handler
