@@ -83,7 +83,7 @@ records bytes, packets, retransmissions, completion time and energy.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newRun(), newProfiles(), newStacks(), newScenarios(), newAnalyze(), newMan(), newWorker())
+	root.AddCommand(newRun(), newSweep(), newProfiles(), newStacks(), newScenarios(), newAnalyze(), newMan(), newWorker())
 	return root
 }
 
