@@ -197,6 +197,9 @@ type PSMConfig struct {
 	// Wake is added to the set-up when the device leaves the mode: it looks
 	// for the cell first.
 	Wake Latency `conf:"wake" doc:"added to the set-up when the device leaves the mode" merge:"replace"`
+	// Update is the signalling of a periodic tracking area update, TS 24.301
+	// section 5.5.3, between the set-up and the release.
+	Update Latency `conf:"update" doc:"signalling of a tracking area update, between set-up and release" merge:"replace"`
 	// Lose loses downlink in the mode; by default the network buffers it.
 	Lose bool `conf:"lose" doc:"lose downlink in the mode instead of buffering it"`
 }

@@ -137,6 +137,7 @@ const (
 	stageAccess
 	stageRRC
 	stagePaging
+	stageUpdate
 )
 
 func generator(seed uint64, dir Direction, stage uint64) *rand.Rand {

@@ -20,6 +20,7 @@ type radio struct {
 	paging paging
 	setup  sampler
 	wake   sampler
+	update sampler
 
 	state     rrcState
 	reported  RadioState
@@ -45,6 +46,7 @@ func newRadio(cfg *RadioConfig, seed uint64) *radio {
 	r.paging = newPaging(cfg.Idle, generator(seed, Down, stagePaging))
 	if cfg.PSM != nil {
 		r.wake = sampler{cfg.PSM.Wake, generator(seed, Down, stageRRC)}
+		r.update = sampler{cfg.PSM.Update, generator(seed, Up, stageUpdate)}
 	}
 	r.goIdle(0)
 	return r
@@ -120,7 +122,7 @@ func (l *Link) radioTimer() {
 }
 
 // connect ends the set-up. Without anything to carry (a tracking area update)
-// the network releases at once.
+// the network releases after the update's signalling.
 func (l *Link) connect() {
 	r := l.radio
 	r.state, r.setupAt = rrcConnected, never
@@ -129,9 +131,18 @@ func (l *Link) connect() {
 	for _, d := range l.dirs {
 		d.readyAt = l.now
 	}
-	if !l.hasWork() {
-		r.goIdle(l.now)
+	if l.hasWork() {
+		return
 	}
+	signalling := int64(0)
+	if r.psm != nil {
+		signalling = r.update.draw()
+	}
+	if signalling == 0 {
+		r.goIdle(l.now)
+		return
+	}
+	r.releaseAt = l.now + signalling
 }
 
 func (l *Link) goPSM() {

@@ -118,6 +118,19 @@ func TestPowerSavingMode(t *testing.T) {
 	r.want(265*sec, "259010 setup", "263010 idle")
 }
 
+// TestTrackingAreaUpdate: the signalling of an update keeps the connection for
+// its time, and uplink that comes meanwhile uses the connection.
+func TestTrackingAreaUpdate(t *testing.T) {
+	cfg := cell()
+	cfg.Radio.PSM = &PSMConfig{T3324: 10 * sec, T3412: 100 * sec, Wake: Latency{Fixed: sec}, Update: Latency{Fixed: 3 * sec}}
+	r := newRig(t, cfg)
+	r.want(120*sec, "0 idle", "10000 psm", "100000 setup", "102000 connected", "105000 idle", "115000 psm")
+	r.until(208 * sec) // the next one: set-up at 205 s, connected at 207 s
+	r.log = nil
+	r.send(208*sec, Up, 10)
+	r.want(230*sec, "208000 tx", "208010 connected", "208010 got 1", "213010 idle", "223010 psm")
+}
+
 func TestPowerSavingModeLoses(t *testing.T) {
 	cfg := cell()
 	cfg.Radio.PSM = &PSMConfig{T3324: 10 * sec, Lose: true}

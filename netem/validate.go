@@ -163,6 +163,7 @@ func (ch *checker) radio(c *RadioConfig) {
 		ch.duration("Radio.PSM.T3412", p.T3412)
 		ch.check("Radio.PSM.T3412", p.T3412, p.T3412 == 0 || p.T3412 > p.T3324, "0s (no update) or more than T3324")
 		ch.latency("Radio.PSM.Wake.", p.Wake)
+		ch.latency("Radio.PSM.Update.", p.Update)
 	}
 	if c.Up != nil {
 		ch.grant("Radio.Up.", *c.Up)

@@ -18,6 +18,8 @@
 package profiles
 
 import (
+	"time"
+
 	"github.com/thinlink/thinlink/internal/confyaml"
 	"github.com/thinlink/thinlink/internal/units"
 	"github.com/thinlink/thinlink/netem"
@@ -32,6 +34,9 @@ type Profile struct {
 	// Extends is the profile that gives what this one leaves out.
 	Extends string `conf:"extends" doc:"a built-in profile or a file whose values hold where this one gives none" merge:"own"`
 
+	// Technology chooses the currents of a module model (package power).
+	Technology string `conf:"technology" doc:"cellular technology, which chooses the currents of a module model" enum:"nbiot,ltem,2g,3g,4g"`
+
 	// Link is the link without its radio; Netem gives both.
 	Link  netem.Config       `conf:"link" doc:"the link; a direction's field directly below link holds for both directions"`
 	Radio *netem.RadioConfig `conf:"radio" doc:"the cellular radio; null removes an inherited one"`
@@ -41,13 +46,29 @@ type Profile struct {
 }
 
 // Power is the modem's mean power in each radio state, for a first estimate
-// of energy.
+// of energy, or the module model that replaces it.
 type Power struct {
+	// Module names a model of package power, built in or a file.
+	Module string `conf:"module" doc:"module model whose currents replace the mean powers: a name or a file"`
+	// TxDBM is the transmit power at which a module sends; nil is its highest.
+	TxDBM *float64 `conf:"tx_dbm" doc:"transmit power of a module model, dBm; by default its highest" min:"-50" max:"40"`
+	MCU   MCU      `conf:"mcu" doc:"the application's processor, on top"`
+
 	TX        units.Power `conf:"tx" doc:"transmitting"`
 	RX        units.Power `conf:"rx" doc:"receiving"`
 	Connected units.Power `conf:"connected" doc:"connected and setting up, neither sending nor receiving"`
 	Idle      units.Power `conf:"idle" doc:"idle, paging cycles included"`
 	PSM       units.Power `conf:"psm" doc:"power saving mode"`
+}
+
+// MCU is the application's processor beside the modem: asleep except for the
+// given times. Zero is none.
+type MCU struct {
+	Idle      units.Power   `conf:"idle" doc:"asleep, always drawn"`
+	Active    units.Power   `conf:"active" doc:"computing, on top"`
+	Report    time.Duration `conf:"report" doc:"time computing for a report" max:"1h"`
+	Handshake time.Duration `conf:"handshake" doc:"time computing for a TLS or DTLS handshake" max:"1h"`
+	PerKiB    time.Duration `conf:"per_kib" doc:"time computing for the encryption of 1 KiB" max:"1h"`
 }
 
 // Netem is the configuration of the link and its radio. It shares no memory

@@ -30,7 +30,7 @@ func load(t *testing.T, name string) *Profile {
 
 func TestNames(t *testing.T) {
 	want := strings.Fields(`egprs ethernet gprs lte-cat1bis ltem ltem-edge ltem-fd nb2 nbiot nbiot-ce0-rai
-		nbiot-ce0-singletone nbiot-ce1 nbiot-ce2 ntn-geo ntn-leo600 umts`)
+		nbiot-ce0-singletone nbiot-ce1 nbiot-ce2 nbiot-network-a nbiot-network-b ntn-geo ntn-leo600 umts`)
 	if diff := cmp.Diff(want, Names()); diff != "" {
 		t.Error(diff)
 	}

@@ -89,7 +89,7 @@ func (p *Profile) writeJSON(w io.Writer) error {
 // values are the leaves of link, radio and power.
 func (p *Profile) values() []confyaml.Leaf {
 	model := p.flat()
-	model.Version, model.Name, model.Title, model.Description = 0, "", "", ""
+	model.Version, model.Name, model.Title, model.Description, model.Technology = 0, "", "", "", ""
 	return confyaml.Leaves(model)
 }
 

@@ -1,0 +1,97 @@
+package tc
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// An OpError is what the kernel answered to a request.
+type OpError struct {
+	Op  string // "set netem on to-device"
+	Err error
+}
+
+func (e *OpError) Error() string { return "tc: " + e.Op + ": " + e.Err.Error() }
+func (e *OpError) Unwrap() error { return e.Err }
+
+// owner is the major number of our disciplines' handles, so that they are
+// told from others'.
+const owner = 0x7e11
+
+var errNoNetem = &MissingError{
+	"the kernel has no netem (module sch_netem)",
+	"sudo modprobe sch_netem (Debian, Raspberry Pi OS: in the kernel's package; Ubuntu: apt install linux-modules-extra-$(uname -r)), or use --engine vm or sim",
+}
+
+// request makes a request about the root discipline of a device.
+func (ns *namespace) request(proto, flags, link int) (*nl.NetlinkRequest, *nl.TcMsg) {
+	req := nl.NewNetlinkRequest(proto, flags)
+	req.Sockets = map[int]*nl.SocketHandle{unix.NETLINK_ROUTE: ns.socket}
+	msg := &nl.TcMsg{Family: unix.AF_UNSPEC, Ifindex: int32(link), Parent: unix.RTA_UNSPEC}
+	req.AddData(msg)
+	return req, msg
+}
+
+const rootParent = 0xFFFFFFFF // TC_H_ROOT
+
+// setNetem makes n the root discipline of a device, or changes it if one is
+// there, and compares what the kernel holds with what was asked for.
+func (ns *namespace) setNetem(name string, link int, n *Netem) error {
+	op := "set netem on " + name
+	req, msg := ns.request(unix.RTM_NEWQDISC, unix.NLM_F_CREATE|unix.NLM_F_REPLACE|unix.NLM_F_ACK, link)
+	msg.Parent, msg.Handle = rootParent, owner<<16
+	req.AddData(nl.NewRtAttr(nl.TCA_KIND, nl.ZeroTerminated("netem")))
+	req.AddData(nl.NewRtAttr(nl.TCA_OPTIONS, n.options()))
+	if _, err := req.Execute(unix.NETLINK_ROUTE, 0); err != nil {
+		if errors.Is(err, unix.ENOENT) {
+			return errNoNetem
+		}
+		return &OpError{op, err}
+	}
+	got, err := ns.netem(link)
+	if err != nil {
+		return &OpError{"read back netem of " + name, err}
+	}
+	if list := n.differences(got); len(list) > 0 {
+		return &OpError{op, errors.New(strings.Join(list, "; "))}
+	}
+	return nil
+}
+
+// netem reads a device's root discipline.
+func (ns *namespace) netem(link int) (*Netem, error) {
+	req, _ := ns.request(unix.RTM_GETQDISC, unix.NLM_F_DUMP, link)
+	answers, err := req.Execute(unix.NETLINK_ROUTE, unix.RTM_NEWQDISC)
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range answers {
+		msg := nl.DeserializeTcMsg(a)
+		if int(msg.Ifindex) != link || msg.Parent != rootParent {
+			continue
+		}
+		attrs, err := nl.ParseRouteAttr(a[msg.Len():])
+		if err != nil {
+			return nil, err
+		}
+		var kind string
+		var options []byte
+		for _, at := range attrs {
+			switch at.Attr.Type {
+			case nl.TCA_KIND:
+				kind = strings.TrimRight(string(at.Value), "\x00")
+			case nl.TCA_OPTIONS:
+				options = at.Value
+			}
+		}
+		if kind != "netem" {
+			return nil, fmt.Errorf("the root discipline is %s", kind)
+		}
+		return parseNetem(options)
+	}
+	return nil, errors.New("the device has no discipline")
+}

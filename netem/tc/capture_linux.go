@@ -1,0 +1,158 @@
+package tc
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Capture is the tap on the router: every IP packet that comes in or goes out
+// of its two devices, with the kernel's time stamps.
+type Capture struct {
+	file     *os.File
+	raw      syscall.RawConn
+	toDevice int // index of the router's device towards the device
+
+	once   sync.Once
+	done   chan struct{}
+	frames []frame // the reader's until done
+	ended  time.Time
+	err    error
+}
+
+const (
+	captureBuffer = 16 << 20
+	maxFrame      = 65536
+)
+
+func (b *Testbed) newCapture() (*Capture, error) {
+	c := &Capture{toDevice: b.down.index, done: make(chan struct{})}
+	err := b.router.do(func() (err error) {
+		c.file, err = packetSocket()
+		return err
+	})
+	if err != nil {
+		return nil, &OpError{"capture", err}
+	}
+	if c.raw, err = c.file.SyscallConn(); err != nil {
+		c.file.Close()
+		return nil, &OpError{"capture", err}
+	}
+	go c.read()
+	return c, nil
+}
+
+// packetSocket sees every packet of the thread's namespace from its network
+// header on (packet(7)).
+func packetSocket() (*os.File, error) {
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, hostToNet(unix.ETH_P_ALL))
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(
+		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, captureBuffer),
+		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1),
+	); err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), "packet socket"), nil
+}
+
+func hostToNet(v uint16) int {
+	var b [2]byte
+	b[0], b[1] = byte(v>>8), byte(v)
+	return int(native.Uint16(b[:]))
+}
+
+func (c *Capture) read() {
+	defer close(c.done)
+	buf := make([]byte, maxFrame)
+	oob := make([]byte, 128)
+	for {
+		var n, oobn int
+		var from unix.Sockaddr
+		var err error
+		waitErr := c.raw.Read(func(fd uintptr) bool {
+			n, oobn, _, from, err = unix.Recvmsg(int(fd), buf, oob, 0)
+			return err != unix.EAGAIN
+		})
+		if waitErr != nil { // stop's deadline: take what is there already
+			c.raw.Control(func(fd uintptr) {
+				n, oobn, _, from, err = unix.Recvmsg(int(fd), buf, oob, 0)
+			})
+		}
+		switch {
+		case err == unix.EAGAIN:
+			c.drops()
+			return
+		case err == unix.EINTR || err == unix.ENETDOWN:
+			continue
+		case err != nil:
+			c.err = fmt.Errorf("capture: %w", err)
+			return
+		}
+		c.take(buf[:n], oob[:oobn], from)
+	}
+}
+
+func (c *Capture) take(data, oob []byte, from unix.Sockaddr) {
+	ll, ok := from.(*unix.SockaddrLinklayer)
+	if !ok || ll.Protocol != uint16(hostToNet(unix.ETH_P_IP)) && ll.Protocol != uint16(hostToNet(unix.ETH_P_IPV6)) {
+		return
+	}
+	at, err := timestamp(oob)
+	if err != nil {
+		c.err = fmt.Errorf("capture: %w", err)
+		return
+	}
+	f := frame{at: at, towardsDevice: ll.Ifindex == c.toDevice, out: ll.Pkttype == unix.PACKET_OUTGOING, data: make([]byte, len(data))}
+	copy(f.data, data)
+	c.frames = append(c.frames, f)
+}
+
+// timestamp finds the kernel's time stamp (SCM_TIMESTAMPNS).
+func timestamp(oob []byte) (time.Time, error) {
+	messages, err := unix.ParseSocketControlMessage(oob)
+	if err != nil {
+		return time.Time{}, err
+	}
+	for _, m := range messages {
+		if m.Header.Level != unix.SOL_SOCKET || m.Header.Type != unix.SCM_TIMESTAMPNS {
+			continue
+		}
+		if len(m.Data) == 16 {
+			return time.Unix(int64(native.Uint64(m.Data)), int64(native.Uint64(m.Data[8:]))), nil
+		}
+		if len(m.Data) == 8 { // 32-bit systems
+			return time.Unix(int64(int32(native.Uint32(m.Data))), int64(int32(native.Uint32(m.Data[4:])))), nil
+		}
+	}
+	return time.Time{}, errors.New("a packet without a time stamp")
+}
+
+// drops notes packets that the socket had no room for.
+func (c *Capture) drops() {
+	c.raw.Control(func(fd uintptr) {
+		stats, err := unix.GetsockoptTpacketStats(int(fd), unix.SOL_PACKET, unix.PACKET_STATISTICS)
+		if err == nil && stats.Drops > 0 {
+			c.err = fmt.Errorf("capture: %d packets were not seen: this machine is too slow for the traffic", stats.Drops)
+		}
+	})
+}
+
+// stop ends the capture; it may be called again.
+func (c *Capture) stop() ([]frame, error) {
+	c.once.Do(func() {
+		c.file.SetReadDeadline(time.Unix(1, 0))
+		<-c.done
+		c.ended = time.Now()
+		c.file.Close()
+	})
+	return c.frames, c.err
+}

@@ -1,0 +1,45 @@
+//go:build !linux
+
+package tc
+
+import (
+	"context"
+	"net"
+	"net/netip"
+)
+
+// Testbed is three network namespaces; there are none here.
+type Testbed struct{}
+
+// NewTestbed returns ErrNotLinux.
+func NewTestbed(Config) (*Testbed, error) { return nil, ErrNotLinux }
+
+// Check returns ErrNotLinux.
+func Check() error { return ErrNotLinux }
+
+// Device is the constrained host.
+func (*Testbed) Device() *Host { return nil }
+
+// Platform is the host behind the link.
+func (*Testbed) Platform() *Host { return nil }
+
+// Capture returns ErrNotLinux.
+func (*Testbed) Capture() ([]Passage, error) { return nil, ErrNotLinux }
+
+// Close does nothing.
+func (*Testbed) Close() error { return nil }
+
+// Host opens sockets inside a namespace.
+type Host struct{}
+
+// Addr is the host's own address.
+func (*Host) Addr() netip.Addr { return netip.Addr{} }
+
+// DialContext returns ErrNotLinux.
+func (*Host) DialContext(context.Context, string, string) (net.Conn, error) { return nil, ErrNotLinux }
+
+// Listen returns ErrNotLinux.
+func (*Host) Listen(string, string) (net.Listener, error) { return nil, ErrNotLinux }
+
+// ListenPacket returns ErrNotLinux.
+func (*Host) ListenPacket(string, string) (net.PacketConn, error) { return nil, ErrNotLinux }
