@@ -1,6 +1,7 @@
 package lwm2m
 
 import (
+	"context"
 	"errors"
 	"reflect"
 	"testing"
@@ -55,7 +56,7 @@ func (d *testDevice) do(method codes.Code, path string, format message.MediaType
 		r.SetContentFormat(format)
 	}
 	r.Payload = payload
-	return d.ServeCoAP(nil, r)
+	return d.ServeCoAP(context.Background(), r)
 }
 
 const noFormat = message.MediaType(0xffff)

@@ -41,15 +41,14 @@ func TestPeriods(t *testing.T) {
 			opt.MinPeriod, opt.MaxPeriod = test.pmin, test.pmax
 			inWorld(t, lan(), opt, func(w *world) {
 				w.connect()
-				observed := w.session.device.obs.list[0].last
-				time.Sleep(30*time.Second - time.Since(observed))
+				time.Sleep(30*time.Second - w.sinceReport())
 				got := w.uplinkTimes(func() {
 					start := time.Now()
 					for i, at := range test.changes {
 						time.Sleep(at - time.Since(start))
 						w.session.device.set(reading(i + 1))
 					}
-					time.Sleep(time.Minute - time.Since(start))
+					pass(time.Minute - time.Since(start))
 				})
 				if !reflect.DeepEqual(got, test.want) {
 					t.Errorf("reports at %v, want %v", got, test.want)
@@ -67,10 +66,9 @@ func TestAttributesLater(t *testing.T) {
 	inWorld(t, lan(), DefaultOptions(), func(w *world) {
 		w.connect()
 		reg := w.session.board.get().reg
-		observed := w.session.device.obs.list[0].last
 		pmax := 20 * time.Second
 		w.check("write-attributes", reg.WriteAttributes(w.t.Context(), readingPath, Attributes{MaxPeriod: &pmax}))
-		time.Sleep(21*time.Second - time.Since(observed))
+		pass(21*time.Second - w.sinceReport())
 		if n := len(w.recorded(clients.EventReport)); n != 2 {
 			t.Errorf("%d reports, want 2", n)
 		}
@@ -113,7 +111,7 @@ func TestUndeliveredReport(t *testing.T) {
 		if got := w.session.board.get().reading; got != reading(1) {
 			t.Errorf("the server has %+v", got)
 		}
-		if n := len(w.session.registry.byEndpoint); n != 1 {
+		if n := w.registrations(); n != 1 {
 			t.Errorf("%d registrations", n)
 		}
 		w.check("next report", w.session.Report(w.t.Context(), reading(2)))

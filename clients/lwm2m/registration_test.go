@@ -3,6 +3,7 @@ package lwm2m
 import (
 	"context"
 	"net"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,10 +14,25 @@ import (
 
 // testServer is a registry reached over plain CoAP by one client.
 type testServer struct {
-	t                   *testing.T
-	registry            *registry
+	t        *testing.T
+	registry *registry
+	client   *coap.Conn
+
+	mu                  sync.Mutex
 	registered, expired []*registration
-	client              *coap.Conn
+}
+
+func (s *testServer) note(list *[]*registration, r *registration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	*list = append(*list, r)
+}
+
+// told is how many registrations were reported as new and as expired.
+func (s *testServer) told() (registered, expired int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.registered), len(s.expired)
 }
 
 func inRegistry(t *testing.T, identity string, f func(*testServer)) {
@@ -24,8 +40,8 @@ func inRegistry(t *testing.T, identity string, f func(*testServer)) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &testServer{t: t}
 		s.registry = newRegistry(0,
-			func(r *registration) { s.registered = append(s.registered, r) },
-			func(r *registration) { s.expired = append(s.expired, r) })
+			func(r *registration) { s.note(&s.registered, r) },
+			func(r *registration) { s.note(&s.expired, r) })
 		s.connect(identity)
 		f(s)
 		s.client.Close()
@@ -123,7 +139,7 @@ func TestRegister(t *testing.T) {
 			if got := coap.CodeString(resp.Code); got != test.want {
 				t.Errorf("%s: %s, want %s", test.what, got, test.want)
 			}
-			if n := len(s.registered); n != len(s.registry.byEndpoint) || (n == 1) != (test.want == "2.01") {
+			if n, _ := s.told(); n != len(s.registry.byEndpoint) || (n == 1) != (test.want == "2.01") {
 				t.Errorf("%s: %d registrations", test.what, n)
 			}
 		})
@@ -145,22 +161,23 @@ func TestRegistrationLife(t *testing.T) {
 		if location != "/rd/0001" {
 			t.Errorf("location %s", location)
 		}
-		time.Sleep(59 * time.Second)
+		pass(59 * time.Second)
 		if resp := s.do(codes.POST, location, ""); resp.Code != codes.Changed {
 			t.Errorf("update: %s", coap.CodeString(resp.Code))
 		}
-		time.Sleep(59 * time.Second)
-		if len(s.expired) != 0 {
+		pass(59 * time.Second)
+		if _, expired := s.told(); expired != 0 {
 			t.Error("expired in spite of an update")
 		}
 		s.do(codes.POST, location, "</3/0>,</5/0>", "lt=120")
-		time.Sleep(119 * time.Second)
-		if reg := s.registered[0]; len(s.expired) != 0 || !reg.offers(NewPath(5)) || reg.offers(NewPath(1)) {
-			t.Errorf("new lifetime and objects: %d expired, %v", len(s.expired), reg.links)
+		pass(119 * time.Second)
+		_, expired := s.told()
+		if reg := s.registered[0]; expired != 0 || !reg.offers(NewPath(5)) || reg.offers(NewPath(1)) {
+			t.Errorf("new lifetime and objects: %d expired, %v", expired, reg.links)
 		}
-		time.Sleep(2 * time.Second)
-		if len(s.expired) != 1 || len(s.registry.byEndpoint) != 0 || len(s.registry.byLocation) != 0 {
-			t.Errorf("%d expired", len(s.expired))
+		pass(2 * time.Second)
+		if _, expired = s.told(); expired != 1 || len(s.registry.byEndpoint) != 0 || len(s.registry.byLocation) != 0 {
+			t.Errorf("%d expired", expired)
 		}
 	})
 }
@@ -203,7 +220,7 @@ func TestRegistrationReplaced(t *testing.T) {
 		if resp := s.do(codes.POST, first, ""); resp.Code != codes.NotFound {
 			t.Errorf("update of the old one: %s", coap.CodeString(resp.Code))
 		}
-		time.Sleep(2 * time.Minute) // the old lifetime means nothing
+		pass(2 * time.Minute) // the old lifetime means nothing
 		if resp := s.do(codes.DELETE, second, ""); resp.Code != codes.Deleted || len(s.registry.byEndpoint) != 0 {
 			t.Errorf("de-register: %s", coap.CodeString(resp.Code))
 		}
@@ -217,21 +234,21 @@ func TestRegistrationReplaced(t *testing.T) {
 func TestRegistrationMoves(t *testing.T) {
 	inRegistry(t, "", func(s *testServer) {
 		location := s.register("a", "60")
-		time.Sleep(30 * time.Second)
+		pass(30 * time.Second)
 		s.connect("")
 		if resp := s.do(codes.POST, location, ""); resp.Code != codes.Changed {
 			t.Fatal(coap.CodeString(resp.Code))
 		}
-		if len(s.registered) != 2 || s.registered[0] == s.registered[1] || s.registered[1].location != location {
-			t.Fatalf("told %d times", len(s.registered))
+		if n, _ := s.told(); n != 2 || s.registered[0] == s.registered[1] || s.registered[1].location != location {
+			t.Fatalf("told %d times", n)
 		}
-		time.Sleep(59 * time.Second)
-		if len(s.expired) != 0 {
+		pass(59 * time.Second)
+		if _, expired := s.told(); expired != 0 {
 			t.Error("the old lifetime goes on")
 		}
-		time.Sleep(2 * time.Second)
-		if len(s.expired) != 1 {
-			t.Errorf("%d expired", len(s.expired))
+		pass(2 * time.Second)
+		if _, expired := s.told(); expired != 1 {
+			t.Errorf("%d expired", expired)
 		}
 	})
 }

@@ -185,7 +185,7 @@ func TestForeignDevice(t *testing.T) {
 		if err := w.session.Connect(ctx, reading(0)); err == nil {
 			t.Error("connected")
 		}
-		if n := len(w.session.registry.byEndpoint); n != 0 {
+		if n := w.registrations(); n != 0 {
 			t.Errorf("%d registrations", n)
 		}
 	})
@@ -196,7 +196,7 @@ func TestDeregister(t *testing.T) {
 		w.connect()
 		reg := w.session.board.get().reg
 		w.check("de-register", w.session.device.leave(w.t.Context()))
-		if n := len(w.session.registry.byEndpoint); n != 0 {
+		if n := w.registrations(); n != 0 {
 			t.Errorf("%d registrations", n)
 		}
 		if _, err := reg.ReadInteger(w.t.Context(), NewPath(3, 0, 9)); !errors.Is(err, errOver) {
@@ -211,7 +211,7 @@ func TestServerObject(t *testing.T) {
 		w.connect()
 		reg, ctx := w.session.board.get().reg, w.t.Context()
 		w.check("write lifetime", reg.WriteText(ctx, NewPath(1, 0, serverLifetime), int64(100)))
-		time.Sleep(time.Second)
+		pass(time.Second)
 		if reg.lifetime != 100*time.Second {
 			t.Errorf("lifetime %v", reg.lifetime)
 		}
@@ -242,8 +242,8 @@ func TestForgottenRegistration(t *testing.T) {
 	inWorld(t, lan(), DefaultOptions(), func(w *world) {
 		w.connect()
 		w.session.registry.close()
-		time.Sleep(10*time.Minute + time.Second)
-		if n := len(w.session.registry.byEndpoint); n != 1 {
+		pass(10*time.Minute + time.Second)
+		if n := w.registrations(); n != 1 {
 			t.Errorf("%d registrations", n)
 		}
 		w.check("report", w.session.Report(w.t.Context(), reading(1)))

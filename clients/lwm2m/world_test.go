@@ -142,6 +142,12 @@ func (w *world) close() {
 	}
 }
 
+// pass lets time pass, and everything come to rest that is due by then.
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
 func must[T any](v T, err error) T {
 	if err != nil {
 		panic(err)
@@ -190,6 +196,22 @@ func (w *world) cost(step func()) count {
 	n := w.tap.mark()
 	step()
 	return w.tap.since(n)
+}
+
+// sinceReport is the age of the last report.
+func (w *world) sinceReport() time.Duration {
+	obs := w.session.device.obs
+	obs.mu.Lock()
+	defer obs.mu.Unlock()
+	return time.Since(obs.list[0].last)
+}
+
+// registrations counts those that the server has.
+func (w *world) registrations() int {
+	r := w.session.registry
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.byEndpoint)
 }
 
 // reading is of constant size in TLV.
