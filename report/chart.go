@@ -109,7 +109,7 @@ func (s scale) ticks(n int) []float64 {
 	step := niceStep((s.Max - s.Min) / float64(max(n, 1)))
 	var t []float64
 	for k := math.Ceil(s.Min/step - 1e-9); k*step <= s.Max+step*1e-9 && len(t) < 50; k++ {
-		t = append(t, k*step)
+		t = append(t, k*step+0) // +0: no negative zero
 	}
 	return t
 }
@@ -193,7 +193,9 @@ func (c *lineChart) xScale() scale {
 	if s.Max <= s.Min {
 		s.Min, s.Max = s.Min-.5, s.Max+.5
 	}
-	return s
+	// Room for lines that are drawn beside each other.
+	room := .03 * (s.Max - s.Min)
+	return scale{Min: s.Min - room, Max: s.Max + room}
 }
 
 // longest is the largest extent of a bar.

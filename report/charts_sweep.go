@@ -60,7 +60,7 @@ func newHeatCell(c *cell, m *metric) heatCell {
 	h := heatCell{Value: e.Median, Doubt: c.doubt(), Tip: c.tip(m, e)}
 	switch {
 	case e.N > 0:
-		h.Text = m.format(e.Median)
+		h.Text = threeDigits(e.Median / m.per)
 	case len(c.completed()) == 0:
 		h.Text = "failed"
 	default:

@@ -22,6 +22,7 @@ var pages = template.Must(template.New("").Funcs(template.FuncMap{
 	"ramp":   rampGradient,
 	"swatch": swatch,
 	"square": square,
+	"layout": layout,
 }).ParseFS(pageFiles, "page/*.html"))
 
 func pageFile(name string) string {
@@ -36,7 +37,7 @@ func pageFile(name string) string {
 type reportPage struct {
 	Title, Lead, Description string
 	Notices                  []string
-	Summary                  []string
+	Summary                  []verdict
 	Choices                  []choice
 	Stacks, Profiles         []string
 	Heats                    []heatSection
@@ -77,7 +78,6 @@ type figureSection struct {
 	View, Loss, Heading string
 	Parts               []string
 	Figures             []figure
-	Wide                bool
 }
 
 type figure struct {
@@ -88,7 +88,6 @@ type figure struct {
 type captureSection struct {
 	Title, Summary, File string
 	Figures              []figure
-	Wide                 bool
 }
 
 // HTML writes a folder's report as one page that loads nothing else. The same
@@ -147,7 +146,7 @@ func (p *reportPage) addView(g *grid, view string) {
 			continue
 		}
 		maps, scale := g.heatMaps(view, m)
-		s := heatSection{View: view, Metric: m.name, Heading: m.title + ": " + view, Scale: scale,
+		s := heatSection{View: view, Metric: m.name, Heading: m.axis() + ": " + view, Scale: scale,
 			Min: m.format(scale.Min), Max: m.format(scale.Max)}
 		for _, h := range maps {
 			fig := heatFigure{Map: h, Scale: scale}
@@ -189,6 +188,15 @@ func barFigures(charts []*barChart) []figure {
 // measures reports whether a metric says anything in a view.
 func (g *grid) measures(view string, m *metric) bool {
 	return slices.ContainsFunc(g.cells, func(c *cell) bool { return c.View == view && m.applies(c.runs) })
+}
+
+// layout is the class of n figures beside each other: two and four look best
+// in two columns.
+func layout(n int) string {
+	if n == 2 || n == 4 {
+		return "panels wide"
+	}
+	return "panels"
 }
 
 // ramp runs from light to dark (ColorBrewer's YlGnBu): it reads the same for

@@ -67,33 +67,52 @@ func notices(f *Folder) []string {
 	return out
 }
 
+// A verdict is what a scenario over a profile shows: sentences made of numbers.
+type verdict struct {
+	Heading   string
+	Profile   string
+	Sentences []string
+}
+
+// A question asks which stack has the least of something.
+type question struct {
+	m     *metric
+	one   string // after the name of one stack
+	many  string // after several
+	ahead string // of the next
+}
+
+var questions = []question{
+	{completionTime, "finishes first", "finish first", "sooner"},
+	{linkBytes, "sends the fewest bytes", "send the fewest bytes", "fewer"},
+	{wastedPerInterruption, "wastes least per interruption", "waste least per interruption", "less"},
+	{energy, "needs the least energy", "need the least energy", "less"},
+}
+
+// timed scenarios end when they are done; others last as long as their window.
+var timed = []string{"connect", "ota", "bulk"}
+
 // summary says for every scenario and profile which stack does best, counted
 // over all cells in which at least two stacks can be compared.
-func (g *grid) summary() []string {
-	var lines []string
+func (g *grid) summary() []verdict {
+	var verdicts []verdict
 	for _, scenario := range g.scenarios() {
 		for _, profile := range g.profiles {
-			var parts []string
-			for _, question := range []struct {
-				m     *metric
-				claim string
-			}{{completionTime, "finishes first"}, {linkBytes, "sends the fewest bytes"}, {wastedPerInterruption, "wastes least per interruption"}, {energy, "needs the least energy"}} {
-				if question.m == completionTime && !slices.Contains([]string{"connect", "ota", "bulk"}, scenario) {
-					continue // others last as long as their window
+			v := verdict{Heading: scenario + " over " + profile, Profile: profile}
+			for _, q := range questions {
+				if q.m == completionTime && !slices.Contains(timed, scenario) {
+					continue
 				}
-				if s := g.contest(scenario, profile, question.m).verdict(question.m, question.claim); s != "" {
-					parts = append(parts, s)
+				if s := g.contest(scenario, profile, q.m).answer(q); s != "" {
+					v.Sentences = append(v.Sentences, s)
 				}
 			}
-			if len(parts) > 0 {
-				lines = append(lines, fmt.Sprintf("%s over %s: %s.", scenario, profile, strings.Join(parts, "; ")))
+			if len(v.Sentences) > 0 {
+				verdicts = append(verdicts, v)
 			}
 		}
 	}
-	if len(lines) == 0 {
-		lines = append(lines, "There are no two stacks to compare in any cell.")
-	}
-	return lines
+	return verdicts
 }
 
 func (g *grid) scenarios() (names []string) {
@@ -111,12 +130,11 @@ type contest struct {
 	places int
 	wins   map[string]int
 	clear  map[string]int       // wins with an interval below all others
-	best   map[string]*Estimate // of each winner, at its first win
-	where  map[string]string
+	ahead  map[string][]float64 // by what share the next is above
 }
 
 func (g *grid) contest(scenario, profile string, m *metric) *contest {
-	c := &contest{wins: make(map[string]int), clear: make(map[string]int), best: make(map[string]*Estimate), where: make(map[string]string)}
+	c := &contest{wins: make(map[string]int), clear: make(map[string]int), ahead: make(map[string][]float64)}
 	for _, view := range g.views {
 		if name, _, _ := strings.Cut(view, ","); name != scenario {
 			continue
@@ -124,56 +142,60 @@ func (g *grid) contest(scenario, profile string, m *metric) *contest {
 		for _, loss := range g.lossesOf(view, profile) {
 			estimates := make(map[string]Estimate)
 			for _, stack := range g.stacks {
-				cell := g.at(view, profile, stack, loss)
-				if cell == nil {
-					continue
-				}
-				if e := cell.estimate(m); e.N > 0 {
-					estimates[stack] = e
+				if cell := g.at(view, profile, stack, loss); cell != nil {
+					if e := cell.estimate(m); e.N > 0 {
+						estimates[stack] = e
+					}
 				}
 			}
-			where := view
-			if len(g.losses) > 1 {
-				where += " at loss " + lossLabel(loss)
-			}
-			c.judge(estimates, where)
+			c.judge(estimates)
 		}
 	}
 	return c
 }
 
 // judge counts one place. Stacks with equal medians all win.
-func (c *contest) judge(estimates map[string]Estimate, where string) {
+func (c *contest) judge(estimates map[string]Estimate) {
 	if len(estimates) < 2 {
 		return
 	}
 	c.places++
-	lowest := math.Inf(1)
+	lowest, next := math.Inf(1), math.Inf(1)
 	for _, e := range estimates {
 		lowest = min(lowest, e.Median)
+	}
+	for _, e := range estimates {
+		if e.Median > lowest {
+			next = min(next, e.Median)
+		}
 	}
 	for stack, e := range estimates {
 		if e.Median != lowest {
 			continue
 		}
 		c.wins[stack]++
-		clear := true
-		for other, o := range estimates {
-			if other != stack && (o.Lo <= e.Hi || o.N < 3) {
-				clear = false
-			}
+		if lowest > 0 && !math.IsInf(next, 1) {
+			c.ahead[stack] = append(c.ahead[stack], 1-lowest/next)
 		}
-		if clear && e.N >= 3 {
+		if clearlyLeast(estimates, stack) {
 			c.clear[stack]++
-		}
-		if c.best[stack] == nil {
-			c.best[stack], c.where[stack] = &e, where
 		}
 	}
 }
 
-// verdict is a claim about the stack with the most wins, or "".
-func (c *contest) verdict(m *metric, claim string) string {
+// clearlyLeast: the intervals of at least three runs each do not overlap.
+func clearlyLeast(estimates map[string]Estimate, stack string) bool {
+	e := estimates[stack]
+	for other, o := range estimates {
+		if other != stack && (o.Lo <= e.Hi || o.N < 3) {
+			return false
+		}
+	}
+	return e.N >= 3
+}
+
+// answer names the stacks with the most wins, or is "".
+func (c *contest) answer(q question) string {
 	if c.places == 0 {
 		return ""
 	}
@@ -187,22 +209,27 @@ func (c *contest) verdict(m *metric, claim string) string {
 			first = append(first, stack)
 		}
 	}
-	if len(first) > 2 {
-		return fmt.Sprintf("%d stacks share the place of the one that %s in %s", len(first), claim, places(most, c.places))
+	switch {
+	case len(first) == len(c.wins) && len(first) > 1 && most == c.places:
+		return fmt.Sprintf("%s %s, all alike.", strings.Join(first, ", "), q.many)
+	case len(first) > 1:
+		return fmt.Sprintf("%s %s, each in %s.", strings.Join(first, ", "), q.many, places(most, c.places))
 	}
-	s := fmt.Sprintf("%s %s in %s", strings.Join(first, " and "), claim, places(most, c.places))
-	if len(first) > 1 {
-		return s
+	s := fmt.Sprintf("%s %s in %s", first[0], q.one, places(most, c.places))
+	if n := c.clear[first[0]]; n > 0 && n == most {
+		s += ", clearly"
+	} else if n > 0 {
+		s += fmt.Sprintf(", clearly in %d", n)
 	}
-	if n := c.clear[first[0]]; n > 0 {
-		s += fmt.Sprintf(", %s without overlap of the 95 %% intervals", map[bool]string{true: "always", false: fmt.Sprintf("%d times", n)}[n == most])
+	if ahead := slices.Sorted(slices.Values(c.ahead[first[0]])); len(ahead) > 0 {
+		s += fmt.Sprintf("; %s\u00a0%% %s than the next", threeDigits(100*median(ahead)), q.ahead)
 	}
-	return s + fmt.Sprintf(" (%s: %s)", c.where[first[0]], m.describe(*c.best[first[0]]))
+	return s + "."
 }
 
 func places(n, all int) string {
 	if all == 1 {
-		return "the only cell compared"
+		return "the only cell"
 	}
 	if n == all {
 		return fmt.Sprintf("all %d cells", all)
