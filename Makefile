@@ -1,6 +1,7 @@
 # make         builds bin/thinlink and its virtual-time worker bin/thinlink-sim
 # make demo    the reference experiment of 2020 over a LAN and over NB-IoT
 # make test    every test, with the race detector where a C compiler is there
+# make test-kernel   the tests that need the kernel's netem, in a virtual machine
 # make check   format, vet, lint, import directions
 # make bench   speed of the simulator and its parts
 # make fuzz    each fuzz target for FUZZTIME
@@ -43,3 +44,12 @@ fuzz:
 
 clean:
 	rm -rf bin dist
+
+# The tests that need the kernel's netem, under a stock Debian kernel in QEMU:
+# no root, no KVM. The kernel is downloaded, not installed, into the user's
+# cache directory.
+KERNEL_TESTS = ./netem/tc
+
+.PHONY: test-kernel
+test-kernel:
+	$(GO) run ./internal/vm/kerneltest -run '^TestKernel' $(KERNEL_TESTS)

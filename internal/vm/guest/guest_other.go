@@ -1,0 +1,6 @@
+//go:build !linux
+
+package guest
+
+// Main returns: only Linux programs are /init.
+func Main() {}

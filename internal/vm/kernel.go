@@ -1,0 +1,170 @@
+package vm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Kernel is an unpacked kernel package.
+type Kernel struct {
+	Arch    *Architecture
+	Release string // 6.1.0-56-cloud-amd64
+	Image   string // path of the kernel
+	Modules string // path of the directory with its modules
+}
+
+// FindKernel looks for an unpacked kernel in the cache directory; if there is
+// none it downloads and unpacks Debian's current one where fetch allows it.
+// The error is a *MissingError that names the command to run.
+func FindKernel(ctx context.Context, arch *Architecture, fetch bool) (*Kernel, error) {
+	dir, err := CacheDir()
+	if err != nil {
+		return nil, err
+	}
+	if k := cached(arch, dir); k != nil {
+		return k, nil
+	}
+	if !fetch {
+		return nil, &MissingError{
+			fmt.Sprintf("engine vm needs a kernel of Debian (%s) in %s", arch.kernel, dir),
+			"thinlink doctor --fix downloads and unpacks it, without installing it",
+		}
+	}
+	if err := download(ctx, arch, dir); err != nil {
+		return nil, err
+	}
+	if k := cached(arch, dir); k != nil {
+		return k, nil
+	}
+	return nil, fmt.Errorf("vm: %s has no kernel after unpacking", dir)
+}
+
+// cached is the latest kernel of an architecture that is whole: its directory
+// gets its name last.
+func cached(arch *Architecture, dir string) *Kernel {
+	names, err := filepath.Glob(filepath.Join(dir, "*-cloud-"+arch.Name))
+	if err != nil || len(names) == 0 {
+		return nil
+	}
+	slices.Sort(names)
+	root := names[len(names)-1]
+	return &Kernel{
+		Arch: arch, Release: filepath.Base(root),
+		Image: filepath.Join(root, "vmlinux"), Modules: filepath.Join(root, "modules"),
+	}
+}
+
+var imageName = regexp.MustCompile(`linux-image-([0-9][0-9a-z.+-]*-cloud-[a-z0-9]+)`)
+
+// download gets the package with apt, which checks its signature, and unpacks
+// it beside the others.
+func download(ctx context.Context, arch *Architecture, dir string) error {
+	for _, tool := range []string{"apt-get", "apt-cache", "dpkg-deb"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			return &MissingError{
+				"engine vm gets its kernel with " + tool + ", which is not there",
+				fmt.Sprintf("on a Debian machine run thinlink doctor --fix and copy %s here", dir),
+			}
+		}
+	}
+	tmp := filepath.Join(dir, fmt.Sprintf("unpack-%d", os.Getpid()))
+	if err := os.MkdirAll(tmp, 0o755); err != nil {
+		return fmt.Errorf("vm: %w", err)
+	}
+	defer os.RemoveAll(tmp)
+	pkg, err := output(ctx, tmp, "apt-cache", "depends", arch.kernel)
+	if err != nil {
+		return &MissingError{"apt does not know " + arch.kernel, "sudo apt-get update"}
+	}
+	name := imageName.FindStringSubmatch(strings.ReplaceAll(pkg, arch.kernel, ""))
+	if name == nil {
+		return &MissingError{"apt does not know which kernel " + arch.kernel + " stands for", "sudo apt-get update"}
+	}
+	if _, err := output(ctx, tmp, "apt-get", "download", "-q", name[0]); err != nil {
+		return fmt.Errorf("vm: download of %s: %w; try sudo apt-get update", name[0], err)
+	}
+	debs, _ := filepath.Glob(filepath.Join(tmp, "*.deb"))
+	if len(debs) != 1 {
+		return fmt.Errorf("vm: download of %s left %d packages", name[0], len(debs))
+	}
+	if _, err := output(ctx, tmp, "dpkg-deb", "-x", debs[0], "root"); err != nil {
+		return fmt.Errorf("vm: unpack %s: %w", name[0], err)
+	}
+	return arrange(ctx, filepath.Join(tmp, "root"), name[1], filepath.Join(dir, name[1]))
+}
+
+func output(ctx context.Context, dir string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	cmd.Dir = dir
+	out, err := cmd.Output()
+	if exit := new(exec.ExitError); errors.As(err, &exit) {
+		err = fmt.Errorf("%w: %s", err, strings.TrimSpace(string(exit.Stderr)))
+	}
+	return string(out), err
+}
+
+// arrange moves what a guest needs of an unpacked package to its place: the
+// kernel, unpacked to boot faster, and the modules, unpacked because the guest
+// has no tools.
+func arrange(ctx context.Context, root, release, to string) error {
+	modules := filepath.Join(root, "lib", "modules", release)
+	if _, err := os.Stat(modules); err != nil { // merged /usr, Debian 13
+		modules = filepath.Join(root, "usr", "lib", "modules", release)
+	}
+	if err := unpackModules(ctx, modules); err != nil {
+		return err
+	}
+	stage := filepath.Join(root, "stage")
+	if err := os.Mkdir(stage, 0o755); err != nil {
+		return fmt.Errorf("vm: %w", err)
+	}
+	if err := os.Rename(modules, filepath.Join(stage, "modules")); err != nil {
+		return fmt.Errorf("vm: %w", err)
+	}
+	image, err := os.ReadFile(filepath.Join(root, "boot", "vmlinuz-"+release))
+	if err != nil {
+		return fmt.Errorf("vm: kernel: %w", err)
+	}
+	if unpacked, err := unpackImage(ctx, image); err == nil {
+		image = unpacked
+	} // else QEMU boots it as it is, a little slower
+	if err := os.WriteFile(filepath.Join(stage, "vmlinux"), image, 0o644); err != nil {
+		return fmt.Errorf("vm: %w", err)
+	}
+	if err := os.Rename(stage, to); err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("vm: %w", err)
+	}
+	return nil
+}
+
+// unpackModules unpacks compressed modules (.ko.xz since Debian 13) that are
+// below a directory of wanted ones.
+func unpackModules(ctx context.Context, dir string) error {
+	var packed []string
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && strings.HasSuffix(path, ".ko.xz") {
+			packed = append(packed, path)
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("vm: modules: %w", err)
+	}
+	const batch = 500
+	for len(packed) > 0 {
+		n := min(batch, len(packed))
+		if _, err := output(ctx, dir, append([]string{"xz", "-d"}, packed[:n]...)...); err != nil {
+			return fmt.Errorf("vm: unpack modules: %w", err)
+		}
+		packed = packed[n:]
+	}
+	return nil
+}

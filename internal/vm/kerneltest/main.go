@@ -1,0 +1,136 @@
+// Command kerneltest runs packages' tests under a stock Debian kernel, for
+// machines whose own kernel has no netem: make test-kernel.
+//
+// It prints what the tests print and, last, how many passed.
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/thinlink/thinlink/internal/vm"
+	"github.com/thinlink/thinlink/internal/vm/guest"
+)
+
+func main() {
+	guest.Main() // in the machine this program is /init
+	arch := flag.String("arch", runtime.GOARCH, "architecture of the guest")
+	run := flag.String("run", "", "tests to run, as go test -run")
+	limit := flag.Duration("limit", 10*time.Minute, "real time after which the machine is stopped")
+	verbose := flag.Bool("v", false, "print what the tests print")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := test(ctx, *arch, *run, *limit, *verbose, flag.Args()); err != nil {
+		fmt.Fprintln(os.Stderr, "kerneltest:", err)
+		os.Exit(1)
+	}
+}
+
+func test(ctx context.Context, archName, pattern string, limit time.Duration, verbose bool, pkgs []string) error {
+	arch, err := vm.ArchitectureOf(archName)
+	if err != nil {
+		return err
+	}
+	kernel, err := vm.FindKernel(ctx, arch, true)
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "thinlink-kerneltest-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	m := &vm.Machine{Kernel: kernel, Init: filepath.Join(dir, "init")}
+	if err := build(ctx, archName, "build", m.Init, "./internal/vm/kerneltest"); err != nil {
+		return err
+	}
+	for i, pkg := range pkgs {
+		name := fmt.Sprintf("bin/test%d", i)
+		path := filepath.Join(dir, filepath.Base(name))
+		if err := build(ctx, archName, "test", path, pkg); err != nil {
+			return err
+		}
+		m.Files = append(m.Files, vm.File{Name: name, Mode: 0o755, Path: path})
+		m.Commands = append(m.Commands, []string{"/" + name, "-test.v", "-test.run", pattern, "-test.timeout", "0"})
+	}
+	c := &counter{verbose: verbose}
+	m.Console = c
+	start := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	statuses, err := m.Run(ctx)
+	if err != nil {
+		c.explain()
+		return err
+	}
+	for i, s := range statuses {
+		if s != 0 {
+			c.explain()
+			return fmt.Errorf("%s: exit status %d", pkgs[i], s)
+		}
+	}
+	if c.passed == 0 || c.skipped > 0 {
+		c.explain()
+		return fmt.Errorf("%d tests passed, %d were skipped", c.passed, c.skipped)
+	}
+	fmt.Printf("ok: %d tests passed under Linux %s (%s) in %.0f s\n", c.passed, kernel.Release, archName, time.Since(start).Seconds())
+	return nil
+}
+
+// build compiles a static program for the guest: "build" a command, "test" a
+// package's tests.
+func build(ctx context.Context, arch, what, to, pkg string) error {
+	args := []string{"build", "-o", to, pkg}
+	if what == "test" {
+		args = []string{"test", "-c", "-o", to, pkg}
+	}
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch)
+	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("compile %s: %w", pkg, err)
+	}
+	return nil
+}
+
+// explain prints what the tests printed, unless that was done.
+func (c *counter) explain() {
+	if !c.verbose {
+		io.Copy(os.Stdout, &c.all)
+	}
+}
+
+// counter counts what the tests print.
+type counter struct {
+	verbose         bool
+	all             bytes.Buffer
+	passed, skipped int
+}
+
+func (c *counter) Write(b []byte) (int, error) {
+	for lines := bufio.NewScanner(bytes.NewReader(b)); lines.Scan(); {
+		line := lines.Text()
+		switch {
+		case strings.HasPrefix(line, "--- PASS"):
+			c.passed++
+		case strings.HasPrefix(line, "--- SKIP"):
+			c.skipped++
+		case !c.verbose:
+			continue
+		}
+		fmt.Println(line)
+	}
+	return c.all.Write(b)
+}
