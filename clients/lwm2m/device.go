@@ -65,6 +65,15 @@ func (l *link) abort() {
 	_ = l.Conn.Close()
 }
 
+// leave ends the session with a DTLS close_notify, unless the device is off.
+func (l *link) leave(on context.Context) {
+	if on.Err() != nil {
+		l.abort()
+		return
+	}
+	_ = l.Conn.Close()
+}
+
 // newDevice boots a device: what it had in memory is as from the factory, what
 // it had in flash memory is still there.
 func newDevice(opt *Options, env *clients.Env, reboot func()) (*device, error) {

@@ -143,7 +143,7 @@ func (u *updater) downloadSession(ctx context.Context, src source) (*coap.Conn, 
 	if err != nil {
 		return nil, nil, err
 	}
-	return l.Conn, func() { _ = l.Close() }, nil
+	return l.Conn, func() { l.leave(d.ctx) }, nil
 }
 
 func (u *updater) blockSize() int {

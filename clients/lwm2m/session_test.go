@@ -161,7 +161,7 @@ func TestCloseAnytime(t *testing.T) {
 					_ = w.session.Update(ctx, image(100_000)) // cut short by what is tested
 				}
 			}()
-			time.Sleep(after)
+			pass(after)
 			cancel()
 			w.close()
 			<-done
