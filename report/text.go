@@ -76,7 +76,7 @@ func writeProfile(b *strings.Builder, profile string, results []*measure.Result,
 	t := &table{style: style}
 	header := []string{"scenario", "stack", "packets up", "down", "bytes up", "down", "total", "retrans.", "time", "energy"}
 	if style.Paper {
-		header = append(header, "Ethernet B", "paper", "diff.")
+		header = append(header, "on Ethernet", "paper (LAN)", "diff.")
 	}
 	t.row(header...)
 	last := ""
