@@ -25,6 +25,8 @@ type heatCell struct {
 	Value float64 // for the colour; NaN: none
 	Doubt string
 	Tip   string
+	// Verdict makes Value a change, coloured if it is significant.
+	Verdict Verdict
 }
 
 // A lineChart has one line per stack.

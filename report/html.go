@@ -218,6 +218,9 @@ func rampColor(at float64) (r, g, b uint8) {
 // paintCell gives a cell its colour, and its text the one that reads better on
 // it: relative luminance as in WCAG 2.2.
 func paintCell(s scale, c heatCell) template.CSS {
+	if c.Verdict != "" {
+		return paintChange(c)
+	}
 	if math.IsNaN(c.Value) {
 		return ""
 	}

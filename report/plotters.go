@@ -76,6 +76,9 @@ func (c *lineChart) plot(p *plot.Plot, view string) error {
 		}
 		points.Shape, points.Radius = glyphs[l.Style%len(glyphs)], vg.Points(2.8)
 		p.Add(bars, line, points)
+		if err := addDoubts(p, l.Points, col); err != nil {
+			return err
+		}
 		p.Legend.Add(l.Name, line, points)
 	}
 	return nil
@@ -105,6 +108,26 @@ func names(list []string, fromTop bool) plot.Ticker {
 		}
 		return ticks
 	})
+}
+
+// addDoubts puts rings around the points that are doubtful.
+func addDoubts(p *plot.Plot, points []point, col color.Color) error {
+	var doubtful pointsWithErrors
+	for _, pt := range points {
+		if pt.Doubt {
+			doubtful = append(doubtful, pt)
+		}
+	}
+	if len(doubtful) == 0 {
+		return nil
+	}
+	rings, err := plotter.NewScatter(doubtful)
+	if err != nil {
+		return err
+	}
+	rings.Shape, rings.Radius, rings.Color = draw.RingGlyph{}, vg.Points(6), col
+	p.Add(rings)
+	return nil
 }
 
 type heatPlotter struct {
@@ -156,7 +179,7 @@ func (c *barChart) plot(p *plot.Plot, heading string) error {
 	for i, part := range c.Parts {
 		p.Legend.Add(part, legendBox(partColor(i)))
 	}
-	p.Legend.Top = true
+	p.Legend.Top, p.Legend.Padding = true, vg.Points(2)
 	// Above the bars, where nothing is drawn.
 	p.Y.Max += float64(len(c.Parts)) * .7
 	return nil
@@ -206,7 +229,7 @@ func (c *columnChart) plot(p *plot.Plot) error {
 	for i, name := range directionNames {
 		p.Legend.Add(name, legendBox(partColor(i)))
 	}
-	p.Legend.Top = true
+	p.Legend.Top, p.Legend.Padding = true, vg.Points(2)
 	return nil
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/thinlink/thinlink/internal/vm/guest"
 	"github.com/thinlink/thinlink/lab"
 )
 
@@ -29,6 +30,7 @@ const (
 )
 
 func main() {
+	guest.Main() // in the machines of engine vm this program is /init, too
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	// A second Ctrl-C ends thinlink at once.
@@ -59,7 +61,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	var exit *exitError
 	if !errors.As(err, &exit) {
 		exit = &exitError{exitInput, err}
-		if errors.Is(err, lab.ErrNoWorker) {
+		if machineLacks(err) {
 			exit.status = exitMachine
 		}
 	}
@@ -83,7 +85,7 @@ records bytes, packets, retransmissions, completion time and energy.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newRun(), newSweep(), newProfiles(), newStacks(), newScenarios(), newAnalyze(), newMan(), newWorker())
+	root.AddCommand(newRun(), newSweep(), newProfiles(), newStacks(), newScenarios(), newReport(), newCompare(), newAnalyze(), newMan(), newWorker(), newKernelWorker())
 	return root
 }
 
