@@ -30,7 +30,7 @@ type Sweep struct {
 	Set map[string]Values `conf:"set" doc:"paths as --set takes them, each with a value or a list of values to try"`
 	// Interrupt has named lists of interruptions; an empty one is a run
 	// without any.
-	Interrupt map[string][]Interruption `conf:"interrupt" doc:"names, each with a list of interruptions as --interrupt takes them"`
+	Interrupt map[string]Interruptions `conf:"interrupt" doc:"names, each with a list of interruptions"`
 
 	dec  *confyaml.Decoder
 	path string
@@ -46,6 +46,12 @@ type Seeds struct {
 type Values struct {
 	One  string   `conf:"value" doc:"the only value" scalar:"true"`
 	List []string `conf:"values" doc:"the values to try" list:"true"`
+}
+
+// Interruptions are what happens to one run.
+type Interruptions struct {
+	Text string         `conf:"text" doc:"as --interrupt takes them" scalar:"true"`
+	List []Interruption `conf:"list" doc:"one by one" list:"true"`
 }
 
 // An Axis is one path of a sweep with its values in the order of the file.
@@ -102,6 +108,16 @@ func (s *Sweep) check() error {
 			errs = append(errs, s.dec.Errorf("set."+axis.Path, "empty: want at least one value"))
 		}
 		errs = append(errs, twice(s.dec, "set."+axis.Path+".values", axis.Values)...)
+	}
+	for name, list := range s.Interrupt {
+		if list.Text == "" {
+			continue
+		}
+		more, err := ParseInterruptions(list.Text)
+		if err != nil {
+			errs = append(errs, s.dec.Errorf("interrupt."+name+".text", "%v", err))
+		}
+		s.Interrupt[name] = Interruptions{List: append(more, list.List...)}
 	}
 	errs = append(errs, twice(s.dec, "profiles", s.Profiles)...)
 	errs = append(errs, twice(s.dec, "stacks", s.Stacks)...)
@@ -190,7 +206,7 @@ func (s *Sweep) disruptions() []Disruption {
 	}
 	var all []Disruption
 	for _, name := range s.inOrder("interrupt", maps.Keys(s.Interrupt)) {
-		all = append(all, Disruption{name, s.Interrupt[name]})
+		all = append(all, Disruption{name, s.Interrupt[name].List})
 	}
 	return all
 }

@@ -47,7 +47,7 @@ set:
 interrupt:
   none: []
   outage: [outage@50%:90s]
-  both: [outage@50%:90s, reboot@70%]
+  both: outage@50%:90s,reboot@70%
 `
 
 func TestSweepPlan(t *testing.T) {
@@ -165,22 +165,23 @@ func TestSweepFiles(t *testing.T) {
 func TestSweepMistakes(t *testing.T) {
 	head := "version: 1\nname: x\nscenario: ota\nprofiles: [nbiot]\nstacks: [mqtt-https]\n"
 	for content, want := range map[string]string{
-		"a: [":                                   "sweep.yaml:1:1: not YAML",
-		"version: 1\n":                           "missing",
-		head + "seeds: 0\n":                      `sweep.yaml:6:8: field seeds: "0": want a whole number from 1 to 10000`,
-		head + "seeds: []\n":                     "sweep.yaml:6:8: field seeds: empty",
-		head + "seeds: [1, 1]\n":                 "sweep.yaml:6:12: field seeds.list.1: 1 is given twice",
-		head + "seeds: [-1]\n":                   "sweep.yaml:6:9: field seeds.0: \"-1\"",
-		head + "sets: {}\n":                      `unknown field "sets"; did you mean "set"?`,
-		head + "set: {image: []}\n":              "sweep.yaml:6:14: field set.image: empty",
-		head + "set: {image: 0}\n":               `sweep.yaml:6:14: field set.image: 0: field image: "0"`,
-		head + "set: {imag: 1KiB}\n":             `did you mean "image"?`,
-		head + "set: {link.loss: [1%, 2000%]}\n": `sweep.yaml:6:23: field set.link.loss: 2000%`,
-		head + "set: {link.loss: [1%, 1%]}\n":    "1% is given twice",
-		head + "set: {reports: 3}\n":             "sweep.yaml:6:16: field set.reports: 3: reports belongs to scenario [observe]",
-		head + "set: {stack.lwm2m.x: 3}\n":       "sweep.yaml:6:22: field set.stack.lwm2m.x: no stack of this sweep reads it",
-		head + "set: {link.loss.p: 1%}\n":        "sweep.yaml:6:6: field set: together [link.loss.p=1%]",
-		head + "interrupt: {x: [flood@3s]}\n":    "sweep.yaml:6:17: field interrupt.x.0: \"flood@3s\": want an interruption",
+		"a: [":                                          "sweep.yaml:1:1: not YAML",
+		"version: 1\n":                                  "missing",
+		head + "seeds: 0\n":                             `sweep.yaml:6:8: field seeds: "0": want a whole number from 1 to 10000`,
+		head + "seeds: []\n":                            "sweep.yaml:6:8: field seeds: empty",
+		head + "seeds: [1, 1]\n":                        "sweep.yaml:6:12: field seeds.list.1: 1 is given twice",
+		head + "seeds: [-1]\n":                          "sweep.yaml:6:9: field seeds.0: \"-1\"",
+		head + "sets: {}\n":                             `unknown field "sets"; did you mean "set"?`,
+		head + "set: {image: []}\n":                     "sweep.yaml:6:14: field set.image: empty",
+		head + "set: {image: 0}\n":                      `sweep.yaml:6:14: field set.image: 0: field image: "0"`,
+		head + "set: {imag: 1KiB}\n":                    `did you mean "image"?`,
+		head + "set: {link.loss: [1%, 2000%]}\n":        `sweep.yaml:6:23: field set.link.loss: 2000%`,
+		head + "set: {link.loss: [1%, 1%]}\n":           "1% is given twice",
+		head + "set: {reports: 3}\n":                    "sweep.yaml:6:16: field set.reports: 3: reports belongs to scenario [observe]",
+		head + "set: {stack.lwm2m.x: 3}\n":              "sweep.yaml:6:22: field set.stack.lwm2m.x: no stack of this sweep reads it",
+		head + "set: {link.loss.p: 1%}\n":               "sweep.yaml:6:6: field set: together [link.loss.p=1%]",
+		head + "interrupt: {x: 'outage@3s,flood@3s'}\n": "sweep.yaml:6:16: field interrupt.x.text: --interrupt \"flood@3s\"",
+		head + "interrupt: {x: [flood@3s]}\n":           "sweep.yaml:6:17: field interrupt.x.0: \"flood@3s\": want an interruption",
 		strings.Replace(head, "ota", "connect", 1) + "interrupt: {x: [outage@3s]}\n":                       "interruptions belong to scenario ota",
 		strings.Replace(head, "[nbiot]", "[nbiott]", 1):                                                    `sweep.yaml:4:12: field profiles.0: unknown profile "nbiott"; did you mean "nbiot"?`,
 		strings.Replace(head, "[nbiot]", "[]", 1):                                                          "sweep.yaml:4:11: field profiles: empty",

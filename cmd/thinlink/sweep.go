@@ -86,14 +86,12 @@ func (f *sweepFlags) run(cmd *cobra.Command, file string) error {
 	if f.dryRun {
 		return f.describe(cmd.OutOrStdout(), plan)
 	}
-	pool, err := f.pool()
+	if err := checkEngines(plan.Info.Engines); err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	pool, err := newPool(cmd.Context(), plan.Info.Engines, f.clock, f.hang, f.workers)
 	if err != nil {
 		return err
-	}
-	for _, engine := range plan.Info.Engines {
-		if pool.Engines[engine] == nil {
-			return fmt.Errorf("%s: engine %q is not available here", file, engine)
-		}
 	}
 	job, err := plan.Open(f.out, f.resume)
 	if err != nil {
@@ -204,4 +202,4 @@ func (f *sweepFlags) describe(w io.Writer, plan *lab.SweepPlan) error {
 
 // guess is what a run takes on one core: a 256 KiB update over a lossy link,
 // start of the worker included.
-const guess = 200 * time.Millisecond
+const guess = 60 * time.Millisecond
