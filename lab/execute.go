@@ -38,6 +38,7 @@ type Outcome struct {
 	Echoes     []plain.Echo
 	Transfer   *plain.Transfer
 	Image      *clients.Image
+	Warnings   []string
 }
 
 // perform plays a run's scenario in the world. Everything but the steps
@@ -124,7 +125,7 @@ func (p *player) play(ctx context.Context) error {
 	p.session = session
 	steps := map[Kind]func(context.Context, clients.Session) error{
 		KindConnect: p.connect, KindSteady: p.steady, KindObserve: p.observe,
-		KindCommand: p.command, KindOTA: p.ota,
+		KindCommand: p.command, KindOTA: p.ota, KindPower: p.power,
 	}[p.run.Scenario.Kind]
 	if err := steps(ctx, session); err != nil {
 		p.stepDone()

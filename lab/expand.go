@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/thinlink/thinlink/internal/confyaml"
+	"github.com/thinlink/thinlink/power"
 	"github.com/thinlink/thinlink/profiles"
 )
 
@@ -68,6 +69,10 @@ func Expand(m Matrix) ([]*Run, error) {
 			}
 		}
 	}
+	models, err := modelsOf(links)
+	if err != nil {
+		return nil, err
+	}
 	var runs []*Run
 	for _, link := range links {
 		for _, c := range cells {
@@ -75,7 +80,7 @@ func Expand(m Matrix) ([]*Run, error) {
 				for _, seed := range m.Seeds {
 					runs = append(runs, &Run{
 						Profile: link.Name, Scenario: *c.scenario, Stack: *c.stack,
-						Engine: engine, Seed: seed, Link: link.Netem(), Power: link.Power, Version: m.Version, Out: m.Out, Interrupts: m.Interrupts,
+						Engine: engine, Seed: seed, Link: link.Netem(), Model: models[link], Network: power.NetworkOf(link.Netem()), MCU: power.MCU(link.Power.MCU), Version: m.Version, Out: m.Out, Interrupts: m.Interrupts,
 					})
 				}
 			}

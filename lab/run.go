@@ -6,7 +6,7 @@ import (
 	"github.com/thinlink/thinlink/clients/pki"
 	"github.com/thinlink/thinlink/measure"
 	"github.com/thinlink/thinlink/netem"
-	"github.com/thinlink/thinlink/profiles"
+	"github.com/thinlink/thinlink/power"
 )
 
 // Run is one run, resolved: profile, scenario and stack with every override
@@ -18,7 +18,10 @@ type Run struct {
 	Engine   string
 	Seed     uint64
 	Link     netem.Config
-	Power    profiles.Power
+	// Model, Network and MCU turn the radio's timeline into energy.
+	Model   power.Model
+	Network power.Network
+	MCU     power.MCU
 	// Interrupts happen during a firmware update.
 	Interrupts []Interruption `json:",omitempty"`
 	PKI        *pki.Material  `json:",omitempty"`

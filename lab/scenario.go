@@ -29,6 +29,7 @@ const (
 	KindOTA     Kind = "ota"     // power-on, connect, firmware update
 	KindPing    Kind = "ping"    // round trips from idle and connected
 	KindBulk    Kind = "bulk"    // one transfer
+	KindPower   Kind = "power"   // a window of reports, for its energy
 )
 
 // Scenario is what a run does, the same over every profile and stack.
@@ -37,7 +38,7 @@ type Scenario struct {
 	Name        string   `conf:"name" doc:"name in results" required:"true"`
 	Title       string   `conf:"title" doc:"one line for people"`
 	Description string   `conf:"description" doc:"what the scenario shows"`
-	Kind        Kind     `conf:"kind" doc:"the steps" enum:"connect,steady,observe,command,ota,ping,bulk" required:"true"`
+	Kind        Kind     `conf:"kind" doc:"the steps" enum:"connect,steady,observe,command,ota,ping,bulk,power" required:"true"`
 	Stacks      []string `conf:"stacks" doc:"stacks that run when --stack names none"`
 
 	// Window is the least time that is measured; a step that lasts longer
@@ -50,7 +51,7 @@ type Scenario struct {
 	Limit time.Duration `conf:"limit" doc:"a run that lasts longer has failed" min:"1s"`
 
 	Reports  int           `conf:"reports" doc:"observe: number of reports" min:"1" max:"100000"`
-	Interval time.Duration `conf:"interval" doc:"observe: time between reports; ping: between pings of a train" min:"1ms"`
+	Interval time.Duration `conf:"interval" doc:"observe, power: time between reports, for power 0s is none; ping: between pings of a train" min:"0s"`
 
 	Image units.Bytes `conf:"image" doc:"ota: size of the image" min:"1" max:"67108864"`
 
@@ -58,7 +59,11 @@ type Scenario struct {
 	Direction string        `conf:"direction" doc:"bulk: direction of the data" enum:"up,down"`
 	Rate      units.BitRate `conf:"rate" doc:"bulk over udp: IP rate offered; 0 is 1.2 times the link's" min:"0"`
 
-	Payload units.Bytes   `conf:"payload" doc:"ping, bulk over udp: payload of a datagram" min:"0" max:"1232"`
+	// NATTimeout is after how long a silence the operator forgets the device's
+	// UDP bindings, so that the platform sees it under a new address.
+	NATTimeout time.Duration `conf:"nat_timeout" doc:"power: silence before a report after which the operator's NAT has a new address for the device; 0 is never" min:"0s"`
+
+	Payload units.Bytes   `conf:"payload" doc:"ping, bulk over udp: payload of a datagram; power: text in a report, 0 is the reference reading" min:"0" max:"1232"`
 	Trains  int           `conf:"trains" doc:"ping: trains, each from idle" min:"1" max:"100000"`
 	Count   int           `conf:"count" doc:"ping: pings of a train; the first finds the radio idle" min:"1" max:"100000"`
 	Gap     time.Duration `conf:"gap" doc:"ping: silence before a train" min:"0s"`
@@ -67,17 +72,18 @@ type Scenario struct {
 
 // fields that only some kinds use; --set on another kind is a mistake.
 var kindFields = map[string][]Kind{
-	"reports":   {KindObserve},
-	"interval":  {KindObserve, KindPing},
-	"image":     {KindOTA},
-	"size":      {KindBulk},
-	"direction": {KindBulk},
-	"rate":      {KindBulk},
-	"payload":   {KindPing, KindBulk},
-	"trains":    {KindPing},
-	"count":     {KindPing},
-	"gap":       {KindPing},
-	"timeout":   {KindPing},
+	"reports":     {KindObserve},
+	"interval":    {KindObserve, KindPing, KindPower},
+	"image":       {KindOTA},
+	"size":        {KindBulk},
+	"direction":   {KindBulk},
+	"rate":        {KindBulk},
+	"payload":     {KindPing, KindBulk, KindPower},
+	"trains":      {KindPing},
+	"count":       {KindPing},
+	"gap":         {KindPing},
+	"timeout":     {KindPing},
+	"nat_timeout": {KindPower},
 }
 
 // uses reports whether the scenario's kind reads the field.
@@ -94,6 +100,13 @@ var Suites = map[string][]SuiteEntry{
 		{"observe", []string{"mqtt", "lwm2m"}},
 		{"command", []string{"mqtt-plain-topic", "lwm2m"}},
 		{"ota", []string{"mqtt-https", "lwm2m-coap-pull", "lwm2m-https-pull"}},
+	},
+	// The reference experiment's energy: idle and three intervals.
+	"power": {
+		{"power-idle", []string{"mqtt", "lwm2m"}},
+		{"power-1s", []string{"mqtt", "lwm2m"}},
+		{"power-30s", []string{"mqtt", "lwm2m"}},
+		{"power-60s", []string{"mqtt", "lwm2m"}},
 	},
 }
 
@@ -130,6 +143,9 @@ func LoadScenario(nameOrPath string) (*Scenario, error) {
 func (s *Scenario) check() error {
 	if s.Limit < s.Window {
 		return fmt.Errorf("scenario %s: limit %v is below window %v", s.Name, s.Limit, s.Window)
+	}
+	if s.Interval == 0 && (s.Kind == KindObserve || s.Kind == KindPing) {
+		return fmt.Errorf("scenario %s: interval 0s: want more", s.Name)
 	}
 	return nil
 }

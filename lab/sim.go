@@ -10,7 +10,6 @@ import (
 	"github.com/thinlink/thinlink/measure"
 	"github.com/thinlink/thinlink/netem"
 	"github.com/thinlink/thinlink/netem/vnet"
-	"github.com/thinlink/thinlink/profiles"
 )
 
 // The hosts of a run: a private network behind a carrier's NAT, and a
@@ -90,7 +89,7 @@ func judge(run *Run, trace *measure.Trace, out *Outcome) *measure.Result {
 	res := run.newResult()
 	res.WindowS, res.Up, res.Down = judged.WindowS, judged.Up, judged.Down
 	res.Retransmissions, res.Layers, res.RadioS = judged.Retransmissions, judged.Layers, judged.RadioS
-	res.Warnings = append(res.Warnings, judged.Warnings...)
+	res.Warnings = append(append(res.Warnings, judged.Warnings...), out.Warnings...)
 	res.Completed = out.Err == nil
 	if out.Err != nil {
 		res.Error = out.Err.Error()
@@ -113,7 +112,7 @@ func judge(run *Run, trace *measure.Trace, out *Outcome) *measure.Result {
 	if out.Transfer != nil {
 		res.Bulk = bulkOf(run, out.Transfer, trace)
 	}
-	res.EnergyJ = energy(run.Power, res.RadioS)
+	run.account(trace, res)
 	if run.Out != "" {
 		files, err := measure.WriteFiles(run.Out, run.Base(), trace, measure.About{
 			Version: run.Version, Profile: run.Profile, Scenario: run.Scenario.Name, Stack: run.Stack.Name,
@@ -125,11 +124,4 @@ func judge(run *Run, trace *measure.Trace, out *Outcome) *measure.Result {
 		res.Files = files
 	}
 	return res
-}
-
-// energy is mean power times time in each state, J.
-func energy(p profiles.Power, s measure.RadioS) float64 {
-	const nW = 1e-9
-	return nW * (float64(p.TX)*s.TX + float64(p.RX)*s.RX + float64(p.Connected)*s.Connected +
-		float64(p.Idle)*s.Idle + float64(p.PSM)*s.PSM)
 }

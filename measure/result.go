@@ -1,5 +1,7 @@
 package measure
 
+import "github.com/thinlink/thinlink/power"
+
 // Result is what one run came to. Its JSON form is the command's contract.
 type Result struct {
 	Profile   string `json:"profile"`
@@ -23,8 +25,9 @@ type Result struct {
 	Ping            *Ping           `json:"ping,omitempty"`
 	Bulk            *Bulk           `json:"bulk,omitempty"`
 
-	EnergyJ float64 `json:"energy_j"`
-	RadioS  RadioS  `json:"radio_s"`
+	EnergyJ float64        `json:"energy_j"` // of the window, by the profile's mean powers or its module model
+	Energy  *power.Summary `json:"energy,omitempty"`
+	RadioS  RadioS         `json:"radio_s"`
 
 	Warnings []string `json:"warnings"`
 	Files    Files    `json:"files"`

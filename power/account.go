@@ -190,6 +190,9 @@ func (s *States) add(state netem.RadioState, cause Cause, j float64) {
 	}
 }
 
+// dueBefore is by how much a report may be due before its connection begins.
+const dueBefore = time.Second
+
 // cause says what a connection that ended at end was for.
 func (a *accountant) cause(segments []segment, end time.Time) Cause {
 	reports := 0
@@ -198,7 +201,7 @@ func (a *accountant) cause(segments []segment, end time.Time) Cause {
 			break
 		}
 		a.reports++
-		if !at.Before(segments[0].from) {
+		if !at.Add(dueBefore).Before(segments[0].from) {
 			reports++
 		}
 	}

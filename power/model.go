@@ -118,3 +118,21 @@ func listening(c *netem.CDRXConfig, d time.Duration) time.Duration {
 	asleep := d - c.Inactivity
 	return c.Inactivity + asleep/c.Cycle*c.OnDuration + min(asleep%c.Cycle, c.OnDuration)
 }
+
+// DefaultPSM is the power saving mode of a technology as devices that live on
+// a battery ask for it; nil if the technology has none here. The times are
+// those of a published tracking area update in good coverage, 2.7 s on NB-IoT
+// and 1.5 s on LTE-M (D NOR), divided between finding the cell, the profile's
+// set-up and signalling (G).
+func DefaultPSM(technology string) *netem.PSMConfig {
+	c := &netem.PSMConfig{T3324: 10 * time.Second, T3412: 24 * time.Hour}
+	switch technology {
+	case "nbiot":
+		c.Wake.Fixed, c.Update.Fixed = 1000*time.Millisecond, 1180*time.Millisecond
+	case "ltem":
+		c.Wake.Fixed, c.Update.Fixed = 600*time.Millisecond, 690*time.Millisecond
+	default:
+		return nil
+	}
+	return c
+}

@@ -3,7 +3,6 @@ package power
 import (
 	"time"
 
-	"github.com/thinlink/thinlink/measure"
 	"github.com/thinlink/thinlink/netem"
 )
 
@@ -12,8 +11,8 @@ import (
 type Timeline struct {
 	Start, End time.Time
 	Changes    []Change // in order of time, from before Start on
-	// Reports are the times at which a report reached the platform: the
-	// connection at that time is a report's.
+	// Reports are the times, in order, at which a report was due or reached the
+	// platform: the connection at that time is a report's.
 	Reports []time.Time
 }
 
@@ -21,23 +20,6 @@ type Timeline struct {
 type Change struct {
 	At    time.Time
 	State netem.RadioState
-}
-
-// eventReport is clients.EventReport.
-const eventReport = "report"
-
-// TimelineOf takes the timeline from a trace, over its measured window.
-func TimelineOf(t *measure.Trace) Timeline {
-	tl := Timeline{Start: t.WindowStart, End: t.WindowEnd}
-	for _, e := range t.Events {
-		switch e.Kind {
-		case measure.EventRadio:
-			tl.Changes = append(tl.Changes, Change{e.Time, netem.RadioState(e.Detail)})
-		case eventReport:
-			tl.Reports = append(tl.Reports, e.Time)
-		}
-	}
-	return tl
 }
 
 // A segment is a time in one state.
