@@ -23,9 +23,6 @@ const (
 	reaction = 10 * time.Millisecond
 	// rejoinPause lets a lost session's last packets pass.
 	rejoinPause = time.Second
-	// sequenceDelay is the pause after RetryCount attempts in vain: the default
-	// of the server object's resource 19 (appendix E.2).
-	sequenceDelay = 86400 * time.Second
 )
 
 // device is the client: it keeps itself registered and answers the server.
@@ -327,8 +324,8 @@ func (d *device) rejoin(why error) {
 			return
 		}
 		if d.ctx.Err() == nil {
-			d.warn("not registered, trying again in %v: %v", sequenceDelay, err)
-			err = sleep(d.ctx, sequenceDelay)
+			d.warn("not registered, trying again in %v: %v", d.opt.SequenceDelay, err)
+			err = sleep(d.ctx, d.opt.SequenceDelay)
 		}
 	}
 }

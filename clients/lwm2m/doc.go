@@ -27,6 +27,11 @@
 // SameSession is set. They resume at the block, or over HTTPS at the byte,
 // where they stopped, if the entity tag is still the same.
 //
+// A session is also a clients.Rebooter and a clients.PlatformRestarter. What the
+// device keeps in clients.Env.Flash is the state of the update, the package so
+// far and its entity tag; what the platform keeps is registrations and
+// packages, not DTLS sessions, which the device finds out by silence.
+//
 // What sizes depend on, where the reference experiment is silent: tokens have
 // 8 bytes, location paths 4 characters ("/rd/0001"), floats 8 bytes, entity
 // tags of packages 8 bytes, connection IDs 6 bytes; a single resource is
@@ -35,5 +40,7 @@
 // Limitations: one server, no bootstrap, no queue mode, no create and delete,
 // no resource instance paths, no composite operations, formats TLV, plain
 // text, opaque and link format, attributes pmin and pmax, packages pulled and
-// not pushed. Security is nosec or certificate.
+// not pushed. Security is nosec or certificate. A ClientHello from an address
+// made up costs the server a session until the handshake's time-out; there is no
+// limit to their number.
 package lwm2m

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/plgd-dev/go-coap/v3/message/codes"
 	"github.com/thinlink/thinlink/clients/coap"
@@ -49,8 +50,8 @@ func parseSource(uri string) (source, error) {
 }
 
 // fetch downloads a package, over as many sessions as it takes: what fails is
-// tried again from where it stopped, until RetryCount attempts in a row have
-// brought nothing. A *StatusError is the server's final word.
+// tried again from where it stopped, until DownloadPatience has brought
+// nothing. A *StatusError is the server's final word.
 func (u *updater) fetch(ctx context.Context, uri string) error {
 	src, err := parseSource(uri)
 	if err != nil {
@@ -61,22 +62,17 @@ func (u *updater) fetch(ctx context.Context, uri string) error {
 		pull = u.pullHTTPS
 	}
 	opt := u.device.opt
-	for attempt := 0; ; {
+	for progress := time.Now(); ; {
 		before, _ := u.kept()
 		err := pull(ctx, src)
+		pause := opt.RetryTimer
 		if after, _ := u.kept(); after > before {
-			attempt = 0
-		} else {
-			attempt++
+			progress, pause = time.Now(), reaction
 		}
-		if err == nil || ctx.Err() != nil || isFinal(err) || errors.Is(err, errFlash) || attempt > opt.RetryCount {
+		if err == nil || ctx.Err() != nil || isFinal(err) || errors.Is(err, errFlash) || time.Since(progress) > opt.DownloadPatience {
 			return err
 		}
 		u.device.note("device: download interrupted: %v", err)
-		pause := reaction
-		if attempt > 0 {
-			pause = opt.RetryTimer << (attempt - 1)
-		}
 		if err := sleep(ctx, pause); err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -37,9 +38,12 @@ func (m *mux) serve() error {
 	buf := make([]byte, 64<<10)
 	for {
 		n, from, err := m.pc.ReadFrom(buf)
-		if errors.Is(err, net.ErrClosed) {
+		switch {
+		case errors.Is(err, net.ErrClosed):
 			return nil
-		} else if err != nil {
+		case errors.Is(err, syscall.ECONNREFUSED):
+			continue // an ICMP error about some peer
+		case err != nil:
 			return err
 		}
 		m.route(bytes.Clone(buf[:n]), from)
@@ -63,9 +67,14 @@ const (
 // all makes records parseable (RFC 9146 section 3).
 const connectionIDLength = 6
 
-// clientRandom is the random value of a ClientHello in epoch 0.
+// clientRandom is the random value of a ClientHello in epoch 0 of DTLS 1.2,
+// whose first records may also carry the version of DTLS 1.0 (RFC 6347 section
+// 4.2.1).
 func clientRandom(d []byte) (random [randomLength]byte, ok bool) {
 	if len(d) < randomOffset+randomLength || d[0] != recordHandshake || d[3] != 0 || d[4] != 0 || d[recordHeader] != clientHello {
+		return random, false
+	}
+	if d[1] != 0xfe || d[2] != 0xfd && d[2] != 0xff {
 		return random, false
 	}
 	if fragment := d[recordHeader+6 : recordHeader+9]; fragment[0]|fragment[1]|fragment[2] != 0 {

@@ -55,6 +55,10 @@ type Options struct {
 	// repeats an operation without answer as often, without pause.
 	RetryCount int           `conf:"retry_count" doc:"communication retry count" min:"0" max:"20"`
 	RetryTimer time.Duration `conf:"retry_timer" doc:"communication retry timer" min:"1s"`
+	// SequenceDelay is the pause after RetryCount attempts in vain, before the
+	// next as many, of a device that was registered. The standard's default is
+	// a day; the default here is shorter than a pause in satellite coverage.
+	SequenceDelay time.Duration `conf:"sequence_delay" doc:"communication sequence delay timer" min:"1s"`
 
 	// Notify is how reports travel: NotifyNon or NotifyCon.
 	Notify string `conf:"notify" doc:"type of the messages that carry reports" enum:"non,con"`
@@ -76,6 +80,9 @@ type Options struct {
 	SameSession bool `conf:"same_session" doc:"download firmware over the registration's DTLS session instead of one of its own"`
 	// TLSVersion is that of an HTTPS download.
 	TLSVersion string `conf:"tls_version" doc:"highest TLS version of an HTTPS download" enum:"1.2,1.3"`
+	// DownloadPatience is how long a download that makes no progress is tried
+	// again, RetryTimer after each failure, before the update fails.
+	DownloadPatience time.Duration `conf:"download_patience" doc:"time without progress after which a firmware download fails" min:"1s"`
 	// Stall ends an HTTPS connection that has been silent for so long; the
 	// download resumes over a new one.
 	Stall time.Duration `conf:"stall" doc:"silence after which an HTTPS download reconnects" min:"1s"`
@@ -126,11 +133,15 @@ func DefaultOptions() Options {
 		// Appendix E.2: resources 17 and 18, defaults.
 		RetryCount: 5,
 		RetryTimer: 60 * time.Second,
-		Notify:     NotifyNon,
-		ReportWait: 25 * time.Second, // less than the experiment's reporting interval
-		Delivery:   CoAPPull,
-		TLSVersion: "1.3",
-		Stall:      5 * time.Minute,
+
+		SequenceDelay: 10 * time.Minute,
+		Notify:        NotifyNon,
+		ReportWait:    25 * time.Second, // less than the experiment's reporting interval
+		Delivery:      CoAPPull,
+		TLSVersion:    "1.3",
+		Stall:         5 * time.Minute,
+
+		DownloadPatience: 24 * time.Hour,
 	}
 }
 
@@ -155,6 +166,10 @@ func (o *Options) Validate() error {
 		return fmt.Errorf("lwm2m: retry_count %d: want 0 to 20", o.RetryCount)
 	case o.RetryTimer < time.Second:
 		return fmt.Errorf("lwm2m: retry_timer %v: want at least 1s", o.RetryTimer)
+	case o.SequenceDelay < time.Second:
+		return fmt.Errorf("lwm2m: sequence_delay %v: want at least 1s", o.SequenceDelay)
+	case o.DownloadPatience < time.Second:
+		return fmt.Errorf("lwm2m: download_patience %v: want at least 1s", o.DownloadPatience)
 	case o.Notify != NotifyNon && o.Notify != NotifyCon:
 		return fmt.Errorf("lwm2m: notify %q: want non or con", o.Notify)
 	case !seconds(o.MinPeriod):

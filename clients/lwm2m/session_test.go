@@ -274,6 +274,8 @@ func TestOptions(t *testing.T) {
 		"binding":           func(o *Options) { o.Binding = "T" },
 		"retry_count":       func(o *Options) { o.RetryCount = -1 },
 		"retry_timer":       func(o *Options) { o.RetryTimer = 0 },
+		"sequence_delay":    func(o *Options) { o.SequenceDelay = 0 },
+		"download_patience": func(o *Options) { o.DownloadPatience = 0 },
 		"notify":            func(o *Options) { o.Notify = "" },
 		"pmin":              func(o *Options) { o.MinPeriod = time.Millisecond },
 		"pmax":              func(o *Options) { o.MinPeriod, o.MaxPeriod = 2*time.Second, time.Second },

@@ -175,8 +175,9 @@ func TestResume(t *testing.T) {
 		"platform restart": func(w *world) {
 			w.check("restart", w.session.RestartPlatform(w.t.Context()))
 		},
-		"rebinding": func(w *world) { w.net.Rebind() },
-		"outage":    func(w *world) { w.check("outage", w.net.Outage(5*time.Minute)) },
+		"rebinding":              func(w *world) { w.net.Rebind() },
+		"outage":                 func(w *world) { w.check("outage", w.net.Outage(5*time.Minute)) },
+		"satellite out of sight": func(w *world) { w.check("outage", w.net.Outage(85*time.Minute)) },
 		"reboot by the server": func(w *world) {
 			reg := w.session.board.get().reg
 			w.check("reboot", reg.Execute(w.t.Context(), NewPath(deviceObject.ID, 0, deviceReboot), ""))
@@ -280,6 +281,7 @@ func TestUpdateFailures(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			deliveries(t, func(t *testing.T, opt Options) {
+				opt.DownloadPatience = time.Hour
 				inWorld(t, lan(), opt, func(w *world) {
 					w.connect()
 					img := image(5000)
