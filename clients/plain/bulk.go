@@ -148,7 +148,7 @@ func sendUDP(ctx context.Context, c net.Conn, cfg UDPConfig) error {
 			return err
 		}
 		left -= n
-		if err := sleep(ctx, cfg.Interval); err != nil {
+		if err := clients.Sleep(ctx, cfg.Interval); err != nil {
 			return err
 		}
 	}

@@ -50,7 +50,7 @@ func Ping(ctx context.Context, env *clients.Env, cfg PingConfig) ([]Echo, error)
 	defer p.close()
 	var echoes []Echo
 	for train := range cfg.Trains {
-		if err := sleep(ctx, cfg.Gap); err != nil {
+		if err := clients.Sleep(ctx, cfg.Gap); err != nil {
 			return echoes, err
 		}
 		for i := range cfg.Count {
@@ -61,7 +61,7 @@ func Ping(ctx context.Context, env *clients.Env, cfg PingConfig) ([]Echo, error)
 			}
 			echoes = append(echoes, Echo{Train: train, Index: i, RTT: rtt, Lost: err != nil})
 			if i+1 < cfg.Count {
-				if err := sleep(ctx, sent.Add(cfg.Interval).Sub(env.Now())); err != nil {
+				if err := clients.Sleep(ctx, sent.Add(cfg.Interval).Sub(env.Now())); err != nil {
 					return echoes, err
 				}
 			}
@@ -173,18 +173,4 @@ func echoServer(c net.PacketConn) {
 
 func hostPort(a netip.Addr, port int) string {
 	return net.JoinHostPort(a.String(), strconv.Itoa(port))
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return ctx.Err()
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
