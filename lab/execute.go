@@ -103,7 +103,7 @@ func (p *player) stepDone() { p.out.Completion = p.w.Now().Sub(p.opened) }
 func (p *player) closeWindow(ctx context.Context) error {
 	const tail = 5 * time.Second
 	rest := p.run.Scenario.Window - p.w.Now().Sub(p.opened)
-	return sleep(ctx, max(rest, tail))
+	return clients.Sleep(ctx, max(rest, tail))
 }
 
 func (p *player) play(ctx context.Context) error {
@@ -148,7 +148,7 @@ func (p *player) connected(ctx context.Context, s clients.Session) error {
 	if err := s.Connect(ctx, reading(0)); err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
-	if err := sleep(ctx, p.run.Scenario.Settle); err != nil {
+	if err := clients.Sleep(ctx, p.run.Scenario.Settle); err != nil {
 		return err
 	}
 	p.open()
@@ -159,7 +159,7 @@ func (p *player) steady(ctx context.Context, s clients.Session) error {
 	if err := p.connected(ctx, s); err != nil {
 		return err
 	}
-	if err := sleep(ctx, p.run.Scenario.Window); err != nil {
+	if err := clients.Sleep(ctx, p.run.Scenario.Window); err != nil {
 		return err
 	}
 	p.stepDone()
@@ -172,7 +172,7 @@ func (p *player) observe(ctx context.Context, s clients.Session) error {
 	}
 	for i := range p.run.Scenario.Reports {
 		due := p.opened.Add(time.Duration(i) * p.run.Scenario.Interval)
-		if err := sleep(ctx, due.Sub(p.w.Now())); err != nil {
+		if err := clients.Sleep(ctx, due.Sub(p.w.Now())); err != nil {
 			return err
 		}
 		if err := s.Report(ctx, reading(i+1)); err != nil {
@@ -290,18 +290,4 @@ func image(run *Run) *clients.Image {
 	seed[0], seed[1] = byte(run.Seed), byte(run.Seed>>8)
 	rand.NewChaCha8(seed).Read(data)
 	return &clients.Image{Name: "thinlink-firmware", Version: "2.0.0", Data: data, SHA256: sha256.Sum256(data)}
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return ctx.Err()
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

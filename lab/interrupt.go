@@ -240,7 +240,7 @@ func (i *interrupter) carryOut(ctx context.Context, p Interruption) error {
 			return fmt.Errorf("this stack or engine cannot restart a platform")
 		}
 		i.faults.ResetPlatform()
-		if err := sleep(ctx, p.Duration); err != nil {
+		if err := clients.Sleep(ctx, p.Duration); err != nil {
 			return err
 		}
 		return platform.RestartPlatform(ctx)
@@ -261,5 +261,5 @@ func (i *interrupter) outage(ctx context.Context, d time.Duration) error {
 	if err := i.faults.Outage(d); err != nil {
 		return err
 	}
-	return sleep(ctx, d)
+	return clients.Sleep(ctx, d)
 }

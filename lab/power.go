@@ -50,7 +50,7 @@ func (p *player) power(ctx context.Context, s clients.Session) error {
 	if sc.Interval > 0 {
 		return nil
 	}
-	if err := sleep(ctx, sc.Window); err != nil {
+	if err := clients.Sleep(ctx, sc.Window); err != nil {
 		return err
 	}
 	p.stepDone()
@@ -61,12 +61,12 @@ func (p *player) power(ctx context.Context, s clients.Session) error {
 // operator's NAT forgets the device meanwhile.
 func (p *player) awaitReport(ctx context.Context, due time.Time) error {
 	if nat := p.run.Scenario.NATTimeout; nat > 0 && due.Sub(p.w.Now()) > nat {
-		if err := sleep(ctx, nat); err != nil {
+		if err := clients.Sleep(ctx, nat); err != nil {
 			return err
 		}
 		p.w.Faults.Rebind()
 	}
-	return sleep(ctx, due.Sub(p.w.Now()))
+	return clients.Sleep(ctx, due.Sub(p.w.Now()))
 }
 
 // reading is the n-th sample, with a text of the scenario's payload.

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/thinlink/thinlink/clients"
 	"github.com/thinlink/thinlink/measure"
 )
 
@@ -46,7 +47,7 @@ func (e *countingEngine) Execute(ctx context.Context, run *Run, _ func(Progress)
 		}
 	}
 	if e.took > 0 {
-		if err := sleep(ctx, e.took); err != nil {
+		if err := clients.Sleep(ctx, e.took); err != nil {
 			return nil, err
 		}
 	}
