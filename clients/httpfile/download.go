@@ -34,8 +34,13 @@ type Request struct {
 	ETag    string
 	IfMatch bool
 
-	// Stall ends a download when no byte has arrived for so long. 0: never.
+	// Stall ends a download when no byte has arrived for so long, be it of the
+	// file, of its header or of the TLS handshake. 0: never.
 	Stall time.Duration
+
+	// Begin, if not nil, is told of the response before the first byte of the
+	// file; an error from it ends the download.
+	Begin func(Response) error
 }
 
 // Response is what the server said and how far the download got. It is valid
@@ -80,6 +85,23 @@ type Client struct {
 	scheme    string
 	name      string // host name of URLs; empty: that of the address
 	addr      atomic.Pointer[string]
+	alive     atomic.Pointer[func()] // called when bytes have arrived
+}
+
+// watched is a connection that tells of bytes that arrive. Below TLS, since a
+// record of 16 KiB takes minutes on a slow link.
+type watched struct {
+	net.Conn
+	c *Client
+}
+
+// Read implements net.Conn.
+func (w watched) Read(b []byte) (int, error) {
+	n, err := w.Conn.Read(b)
+	if n > 0 {
+		(*w.c.alive.Load())()
+	}
+	return n, err
 }
 
 // NewClient makes a client that dials through the host; cfg nil is plain HTTP.
@@ -91,7 +113,11 @@ func newClient(host clients.Host, cfg *tls.Config, once bool) *Client {
 	protocols.SetHTTP1(true)
 	c.transport = &http.Transport{
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return host.DialContext(ctx, network, *c.addr.Load())
+			conn, err := host.DialContext(ctx, network, *c.addr.Load())
+			if err != nil {
+				return nil, err
+			}
+			return watched{conn, c}, nil
 		},
 		TLSClientConfig:    cfg,
 		Protocols:          protocols,
@@ -109,18 +135,22 @@ func newClient(host clients.Host, cfg *tls.Config, once bool) *Client {
 // Close ends the idle connections.
 func (c *Client) Close() { c.transport.CloseIdleConnections() }
 
+var nothing = func() {}
+
 // Download fetches a file like the function of the same name. Downloads of one
 // client run one at a time.
 func (c *Client) Download(ctx context.Context, req Request, chunk func(offset int64, data []byte) error) (Response, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	alive := func() {}
+	alive := nothing
 	if req.Stall > 0 {
 		t := time.AfterFunc(req.Stall, func() { cancel(ErrStalled) })
 		defer t.Stop()
 		alive = func() { t.Reset(req.Stall) }
 	}
-	rsp, err := c.download(ctx, req, alive, chunk)
+	c.alive.Store(&alive)
+	defer c.alive.Store(&nothing)
+	rsp, err := c.download(ctx, req, chunk)
 	if err != nil {
 		if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
 			err = cause
@@ -130,7 +160,7 @@ func (c *Client) Download(ctx context.Context, req Request, chunk func(offset in
 	return rsp, err
 }
 
-func (c *Client) download(ctx context.Context, req Request, alive func(), chunk func(int64, []byte) error) (Response, error) {
+func (c *Client) download(ctx context.Context, req Request, chunk func(int64, []byte) error) (Response, error) {
 	hreq, err := c.request(ctx, req)
 	if err != nil {
 		return Response{}, err
@@ -140,8 +170,10 @@ func (c *Client) download(ctx context.Context, req Request, alive func(), chunk 
 		return Response{}, err
 	}
 	defer hrsp.Body.Close()
-	alive()
 	rsp, err := parse(hrsp, req.Offset)
+	if err == nil && req.Begin != nil {
+		err = req.Begin(rsp)
+	}
 	if err != nil {
 		return rsp, err
 	}
@@ -149,7 +181,6 @@ func (c *Client) download(ctx context.Context, req Request, alive func(), chunk 
 	for {
 		n, err := hrsp.Body.Read(buf)
 		if n > 0 {
-			alive()
 			if err := chunk(rsp.Offset+rsp.Received, buf[:n]); err != nil {
 				return rsp, err
 			}

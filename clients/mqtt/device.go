@@ -13,6 +13,7 @@ import (
 	paho "github.com/eclipse/paho.mqtt.golang"
 
 	"github.com/thinlink/thinlink/clients"
+	"github.com/thinlink/thinlink/clients/flash"
 	"github.com/thinlink/thinlink/clients/mqtt/jobs"
 	"github.com/thinlink/thinlink/clients/mqtt/shadow"
 	"github.com/thinlink/thinlink/clients/pki"
@@ -21,13 +22,14 @@ import (
 // mqttPort is that of MQTT over TLS.
 const mqttPort = 8883
 
-// device is one power cycle of the device: all in it is lost by a reboot but
-// what is kept and Env.Flash.
+// device is one power cycle of the device: all in it is lost by a reboot. What
+// remains is in Env.Flash.
 type device struct {
-	opt  Options
-	env  *clients.Env
-	tls  *tls.Config
-	kept *kept
+	opt      Options
+	env      *clients.Env
+	mqtt     *tls.Config
+	https    *tls.Config
+	messages *messages
 
 	client  paho.Client
 	ctx     context.Context // ends with the power
@@ -42,25 +44,11 @@ type device struct {
 	commands chan int64             // commands that reached the application
 	jobs     chan *job              // for the agent
 	news     chan struct{}          // the next job changed
+	image    *image                 // whose blocks come as messages; nil if none
+	state    deviceState
 
 	connections int
 }
-
-// kept is what a reboot leaves beside Env.Flash: the messages of a persistent
-// MQTT session, standing for paho's file store, and the number of the last
-// request, so that client tokens stay unique.
-type kept struct {
-	store    paho.Store
-	requests int
-}
-
-func newKept() *kept { return &kept{store: keptStore{paho.NewOrderedMemoryStore()}} }
-
-// keptStore stays open: a client that is switched off closes its store late,
-// when the next one may be using it.
-type keptStore struct{ *paho.OrderedMemoryStore }
-
-func (keptStore) Close() {}
 
 // answer is what "/accepted" or "/rejected" carried.
 type answer struct {
@@ -68,20 +56,31 @@ type answer struct {
 	payload  []byte
 }
 
-func newDevice(opt Options, env *clients.Env, cfg *tls.Config, k *kept) *device {
+func newDevice(opt Options, env *clients.Env, cfg *tls.Config) (*device, error) {
+	state, err := loadDevice(env.Flash)
+	if err != nil {
+		return nil, err
+	}
 	d := &device{
-		opt: opt, env: env, tls: cfg, kept: k,
+		opt: opt, env: env, mqtt: withTickets(cfg, opt), https: withTickets(cfg, opt),
 		link:     newLink(),
-		rnd:      rand.New(rand.NewPCG(env.Seed, seedTokens)),
-		requests: k.requests,
+		rnd:      rand.New(rand.NewPCG(env.Seed, seedTokens+state.Boots)),
 		waiting:  make(map[string]chan answer),
 		commands: make(chan int64, 16),
 		jobs:     make(chan *job, 1),
 		news:     make(chan struct{}, 1),
+		state:    state,
+	}
+	var store flash.Store
+	if !opt.CleanSession {
+		store = env.Flash
+	}
+	if d.messages, err = openMessages(store, func(err error) { d.record(clients.EventWarning, "messages: "+err.Error()) }); err != nil {
+		return nil, err
 	}
 	d.ctx, d.off = context.WithCancel(context.Background())
 	d.client = paho.NewClient(d.clientOptions())
-	return d
+	return d, nil
 }
 
 // seedTokens tells this use of the run's seed from others.
@@ -97,11 +96,17 @@ func (d *device) clientOptions() *paho.ClientOptions {
 	o.SetPingTimeout(d.opt.PingTimeout)
 	o.SetConnectTimeout(d.opt.ConnectTimeout)
 	o.SetMaxReconnectInterval(d.opt.ReconnectMax)
-	o.SetStore(d.kept.store)
+	o.SetStore(d.messages)
 	// No SetMaxResumePubInFlight: steps come one at a time, so there is no storm
 	// of stored messages, and its goroutine races with paho's reconnecting.
 	o.SetCustomOpenConnectionFn(d.dial)
-	o.SetDefaultPublishHandler(func(_ paho.Client, m paho.Message) { d.received(m.Topic(), m.Payload()) })
+	// What could not be stored is not acknowledged, so that it comes again.
+	o.SetAutoAckDisabled(true)
+	o.SetDefaultPublishHandler(func(_ paho.Client, m paho.Message) {
+		if err := d.received(m.Topic(), m.Payload()); err == nil {
+			m.Ack()
+		}
+	})
 	o.SetOnConnectHandler(func(paho.Client) { d.connected() })
 	o.SetConnectionLostHandler(func(_ paho.Client, err error) {
 		if d.ctx.Err() == nil {
@@ -120,7 +125,10 @@ func (d *device) subscriptions() []string {
 		job + "notify-next", job + "start-next/accepted", job + "start-next/rejected",
 		job + "+/update/accepted", job + "+/update/rejected",
 	}
-	if d.opt.OTA == "chunks" {
+	switch d.opt.OTA {
+	case "chunks":
+		topics = append(topics, streamTopic("+", "data/cbor"), streamTopic("+", "rejected/cbor"))
+	case "thingsboard":
 		topics = append(topics, chunkResponse+"+/chunk/+")
 	}
 	if d.opt.Topics == "plain" {
@@ -141,6 +149,9 @@ const (
 func (d *device) start(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, d.off)
 	defer stop()
+	if err := d.powerOn(); err != nil {
+		return fmt.Errorf("power on: %w", err)
+	}
 	d.running.Go(d.agent)
 	for pause := time.Second; ; pause = min(2*pause, d.opt.ReconnectMax) {
 		d.record(clients.EventState, "connecting")
@@ -158,6 +169,24 @@ func (d *device) start(ctx context.Context) error {
 		return fmt.Errorf("connect: %w", err)
 	}
 	return d.boot(ctx)
+}
+
+// powerOn counts the power-on and, if chunks of an image may come as soon as
+// the device is connected, makes ready for them.
+func (d *device) powerOn() error {
+	d.state.Boots++
+	if err := d.state.save(d.env.Flash); err != nil {
+		return err
+	}
+	if d.opt.OTA != "push" {
+		return nil
+	}
+	was, err := loadImageState(d.env.Flash)
+	if err != nil || was == nil {
+		return err
+	}
+	_, err = d.openImage(*was)
+	return err
 }
 
 // boot is what the device does after every start: ask for the shadow, for what
@@ -193,7 +222,6 @@ func (d *device) newToken() string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.requests = d.requests%99999 + 1
-	d.kept.requests = d.requests
 	var letters [5]byte
 	for i := range letters {
 		letters[i] = byte('a' + d.rnd.IntN(26))
@@ -202,14 +230,17 @@ func (d *device) newToken() string {
 }
 
 // received handles a message of the platform. It is called in order and must
-// not block.
-func (d *device) received(topic string, payload []byte) {
+// not block. An error means that it wants to have the message again.
+func (d *device) received(topic string, payload []byte) error {
+	if err := d.ctx.Err(); err != nil {
+		return err
+	}
 	rest, accepted := strings.CutSuffix(topic, "/accepted")
 	switch {
 	case accepted || strings.HasSuffix(topic, "/rejected"):
 		d.answered(answer{accepted, payload})
-	case strings.HasPrefix(topic, chunkResponse):
-		d.deliver(topic, answer{true, payload})
+	case strings.HasPrefix(topic, streamPrefix), strings.HasPrefix(topic, chunkResponse), strings.HasPrefix(topic, pushPrefix):
+		return d.blockReceived(topic, payload)
 	case topic == commandTopic:
 		d.commanded(payload)
 	case rest == shadow.Topic(pki.DeviceName, "update")+"/delta":
@@ -220,6 +251,7 @@ func (d *device) received(topic string, payload []byte) {
 	case topic == jobs.Topic(pki.DeviceName, "notify-next"):
 		d.jobChanged()
 	}
+	return nil
 }
 
 func (d *device) answered(a answer) {
@@ -256,9 +288,12 @@ func (d *device) record(kind, detail string) {
 	d.env.Record(clients.Event{Kind: kind, Detail: detail})
 }
 
-// kill switches the device off, with no word to anybody.
+// kill switches the device off, with no word to anybody. Nothing is written
+// to flash afterwards.
 func (d *device) kill() {
 	d.off()
+	d.messages.powerOff()
+	d.closeImage()
 	// Paho waits at most this long for a DISCONNECT that cannot be sent.
 	d.client.Disconnect(1)
 	d.running.Wait()

@@ -1,7 +1,7 @@
 // Package mqtt joins a device to its platform by MQTT 3.1.1 over TLS, as the
 // cloud platforms of the large vendors do: X.509 client certificates, a Device
-// Shadow or plain topics for telemetry and commands, jobs for firmware updates
-// and the image over HTTPS.
+// Shadow or plain topics for telemetry and commands, jobs for firmware updates,
+// and the image over HTTPS or in messages.
 //
 // The device is Eclipse Paho over crypto/tls; the platform is the broker of
 // package broker with the services of packages shadow and jobs and a file
@@ -15,7 +15,9 @@
 //
 //	$aws/things/THING/shadow/...   reports and commands, Topics "shadow"
 //	$aws/things/THING/jobs/...     firmware updates
-//	v2/fw/{request,response}/JOB/chunk/N   images, OTA "chunks"
+//	$aws/things/THING/streams/...  images, OTA "chunks"
+//	v2/fw/{request,response}/JOB/chunk/N   images, OTA "thingsboard"
+//	thinlink/firmware/JOB/NNNNNN   images, OTA "push"
 //	thinlink/THING/report          reports, Topics "plain"
 //	thinlink/THING/command         commands, Topics "plain"
 //
@@ -23,11 +25,21 @@
 // chosen so that its sizes come out: the layout of the report (see payload.go)
 // and what the device does at every start (see device.go).
 //
-// A session is a clients.Rebooter and a clients.PlatformRestarter. The image
-// lives in Env.Flash; shadows, jobs and images survive the platform's restart.
+// A session is a clients.Rebooter and a clients.PlatformRestarter. What the
+// device keeps is in Env.Flash: the image so far with a record of what it is,
+// what a persistent session has been granted and not got acknowledged, and the
+// number of power-ons. The platform keeps shadows, jobs, images, retained
+// messages and persistent MQTT sessions; clean ones end with the connection.
+// TLS tickets survive neither a reboot of the device nor, if the configuration
+// has none, a connection.
 //
-// Limitations: one device; MQTT sessions do not survive the platform's restart; a step that is cut short by a lost connection is
+// A power cut costs the image bytes since the record was last written: less
+// than 4 KiB and one block, or one TLS record over HTTPS. A record never claims
+// what is not in the file.
+//
+// Limitations: one device; a step that is cut short by a lost connection is
 // repeated on the next one, so that at QoS 0 and 1 a platform may see a report
 // or a device a command twice; paho checks its keep-alive every 5 s, so a PINGREQ
-// comes up to 5 s late.
+// comes up to 5 s late; a download goes on for ever while the server cannot be
+// reached, and fails at once when the server refuses the file or has another.
 package mqtt

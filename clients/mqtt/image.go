@@ -2,110 +2,148 @@ package mqtt
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
+	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net/netip"
 	"net/url"
+	"sync"
 	"time"
 
 	"github.com/thinlink/thinlink/clients"
-	"github.com/thinlink/thinlink/clients/flash"
 	"github.com/thinlink/thinlink/clients/httpfile"
 )
 
 // httpsPort is where the platform offers images.
 const httpsPort = 443
 
-// Names in the device's flash: the image as far as it has come, and a record of
-// what it is.
-const (
-	imageFile    = "mqtt-image"
-	imageRecord  = "mqtt-image-state"
-	firstPause   = time.Second // between attempts to download; then doubling
-	sectionLimit = 1 << 40     // bytes; beyond any image
-)
-
 // image is the download of one image to flash.
 type image struct {
+	*storage
 	device *device
-	id     string // of the job
-	doc    jobDocument
-	file   flash.File
-	done   int64 // bytes in the file, from its start
+
+	arrived chan struct{} // a block came, or the download failed
+	mu      sync.Mutex
+	blocks  int   // that came
+	failed  error // why it cannot go on
 }
 
-// imageState is the record.
-type imageState struct {
-	ETag string `json:"etag"`
-	Done int64  `json:"done"` // bytes known to be in the file
-}
+// fatal is an error that trying again would not mend.
+type fatal struct{ error }
 
-// errTooLong ends a download that would overrun the space for it.
-var errTooLong = errors.New("image is longer than announced")
+func (e *fatal) Unwrap() error { return e.error }
 
 // install downloads the image and verifies it. As in the reference experiment
 // it is not applied.
 func (d *device) install(ctx context.Context, j *job) error {
-	file, err := d.env.Flash.Open(imageFile)
+	doc := &j.JobDocument
+	want := imageState{Job: j.JobID, ETag: doc.ETag, Size: doc.Size, SHA256: doc.SHA256, Block: int64(d.opt.BlockSize)}
+	switch {
+	case doc.Size < 0:
+		return fmt.Errorf("image of %d bytes", doc.Size)
+	case doc.URL != "":
+		want.Block = 1 // any byte
+	case doc.Topic != "":
+		if want.Block = doc.BlockSize; want.Block < 1 {
+			return fmt.Errorf("blocks of %d bytes", want.Block)
+		}
+	}
+	i, err := d.openImage(want)
 	if err != nil {
 		return err
 	}
-	defer file.Close()
-	i := &image{device: d, id: j.JobID, doc: j.JobDocument, file: file}
-	fetch := i.download
-	if d.opt.OTA == "chunks" {
-		fetch = i.fetchChunks
+	switch {
+	case doc.URL != "":
+		err = i.download(ctx, doc.URL)
+	case doc.Topic != "":
+		err = i.receivePushed(ctx, doc.Topic)
+	case doc.Stream != "":
+		err = i.fetchBlocks(ctx, d.askStream(doc.Stream, doc.Revision, want.Block))
+	default:
+		err = i.fetchBlocks(ctx, d.askChunks(j.JobID, want.Block))
 	}
-	if err := fetch(ctx); err != nil {
+	if err != nil {
 		return err
 	}
 	return i.verify()
 }
 
-func (i *image) verify() error {
-	sum := sha256.New()
-	if _, err := io.Copy(sum, io.NewSectionReader(i.file, 0, sectionLimit)); err != nil {
-		return err
+// openImage finds what of an image is in flash, from now on the image whose
+// blocks come as messages.
+func (d *device) openImage(want imageState) (*image, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.ctx.Err() != nil {
+		return nil, errOff
 	}
-	if hex.EncodeToString(sum.Sum(nil)) != i.doc.SHA256 {
-		return errors.Join(errors.New("SHA-256 does not match"), i.device.env.Flash.Remove(imageRecord))
+	if d.image != nil {
+		if d.image.state.sameImage(&want) { // what tells images apart never changes
+			return d.image, nil
+		}
+		if err := d.image.close(); err != nil {
+			return nil, err
+		}
 	}
-	return nil
+	d.image = nil
+	s, err := openStorage(d.env.Flash, want, d.opt.OTAResume)
+	if err != nil {
+		return nil, err
+	}
+	d.image = &image{storage: s, device: d, arrived: make(chan struct{}, 1)}
+	return d.image, nil
 }
 
-// download fetches the image. An attempt that is cut short is followed by
-// another, from the start or, with OTAResume, from where it stopped.
-func (i *image) download(ctx context.Context) error {
-	where, err := url.Parse(i.doc.URL)
+// endImage forgets how far the image was, since its job has ended.
+func (d *device) endImage() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	i := d.image
+	if d.image = nil; i == nil {
+		return nil
+	}
+	return errors.Join(i.close(), i.forget())
+}
+
+// closeImage ends writing to flash.
+func (d *device) closeImage() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.image != nil {
+		d.image.close() // without power there is nobody to tell of an error
+	}
+}
+
+// firstPause is the pause between attempts to download; then doubling.
+const firstPause = time.Second
+
+// download fetches the image over HTTPS. An attempt that is cut short is
+// followed by another, from the start or, with OTAResume, from where it
+// stopped.
+func (i *image) download(ctx context.Context, from string) error {
+	where, err := url.Parse(from)
 	if err != nil {
 		return err
 	}
 	d := i.device
 	req := httpfile.Request{
 		Host: d.env.Device, Addr: netip.AddrPortFrom(d.env.Platform.Addr(), httpsPort).String(),
-		Path: where.Path, TLS: d.tls, ETag: i.doc.ETag, Stall: d.opt.OTAStall,
+		Path: where.Path, TLS: d.https, ETag: i.state.ETag, Stall: d.opt.OTAStall, Begin: i.judge,
 	}
 	for pause := firstPause; ; pause = min(2*pause, d.opt.ReconnectMax) {
-		if err := i.begin(); err != nil {
-			return err
+		if !d.opt.OTAResume {
+			if err := i.reset(); err != nil {
+				return err
+			}
 		}
-		if req.Offset = i.done; i.done == i.doc.Size {
-			return nil // it was complete before a reboot
+		if i.complete() { // before a reboot
+			return nil
 		}
+		req.Offset = i.done()
 		rsp, err := httpfile.Download(ctx, req, i.store)
-		var status *httpfile.StatusError
-		var broken *flashError
-		switch {
-		case err == nil && rsp.ETag != i.doc.ETag:
-			return fmt.Errorf("image has changed: entity tag %s, want %s", rsp.ETag, i.doc.ETag)
-		case err == nil, errors.As(err, &status), errors.As(err, &broken), errors.Is(err, errTooLong), ctx.Err() != nil:
+		if err == nil || ctx.Err() != nil || hopeless(err) {
 			return err
 		}
-		d.record(clients.EventOTAState, fmt.Sprintf("device: interrupted at %d: %v", i.done, err))
+		d.record(clients.EventOTAState, fmt.Sprintf("device: interrupted at %d: %v", i.done(), err))
 		if rsp.Received > 0 {
 			pause = firstPause
 		}
@@ -115,60 +153,30 @@ func (i *image) download(ctx context.Context) error {
 	}
 }
 
-// begin finds out how much of the image is in flash. Without OTAResume, or if
-// it is another one, what is there is thrown away.
-func (i *image) begin() error {
-	if i.done = i.kept(); !i.device.opt.OTAResume {
-		i.done = 0
+// judge ends a download of what is not the announced image.
+func (i *image) judge(rsp httpfile.Response) error {
+	switch {
+	case rsp.ETag != i.state.ETag:
+		return &fatal{fmt.Errorf("image has changed: entity tag %s, want %s", rsp.ETag, i.state.ETag)}
+	case rsp.Size != i.state.Size:
+		return &fatal{fmt.Errorf("image has %d bytes, want %d", rsp.Size, i.state.Size)}
 	}
-	if err := i.file.Truncate(i.done); err != nil {
-		return err
-	}
-	return i.note()
-}
-
-func (i *image) kept() int64 {
-	var s imageState
-	data, err := i.device.env.Flash.Load(imageRecord)
-	if err != nil || json.Unmarshal(data, &s) != nil || s.ETag != i.doc.ETag {
-		return 0
-	}
-	size, err := i.file.Size()
-	if err != nil || s.Done < 0 || s.Done > size {
-		return 0
-	}
-	return s.Done
-}
-
-// flashError is a failure of the device itself, which a new attempt would not
-// mend.
-type flashError struct{ error }
-
-func (e *flashError) Unwrap() error { return e.error }
-
-// store writes a chunk to flash.
-func (i *image) store(offset int64, chunk []byte) error {
-	if offset+int64(len(chunk)) > i.doc.Size {
-		return errTooLong
-	}
-	if _, err := i.file.WriteAt(chunk, offset); err != nil {
-		return &flashError{err}
-	}
-	i.done = offset + int64(len(chunk))
-	if err := i.note(); err != nil {
-		return &flashError{err}
-	}
-	i.device.env.Record(clients.Event{Kind: clients.EventOTAData, Offset: offset, Length: int64(len(chunk))})
 	return nil
 }
 
-// note keeps the progress for after a reboot, if it will be used.
-func (i *image) note() error {
-	if !i.device.opt.OTAResume {
-		return nil
+// hopeless reports whether another attempt would end alike.
+func hopeless(err error) bool {
+	var status *httpfile.StatusError
+	var certificate *tls.CertificateVerificationError
+	var f *fatal
+	return errors.As(err, &status) || errors.As(err, &certificate) || errors.As(err, &f)
+}
+
+// store writes a piece to flash.
+func (i *image) store(offset int64, piece []byte) error {
+	if err := i.write(offset, piece); err != nil {
+		return &fatal{err}
 	}
-	if err := i.file.Sync(); err != nil {
-		return err
-	}
-	return i.device.env.Flash.Save(imageRecord, encode(imageState{i.doc.ETag, i.done}, 0))
+	i.device.env.Record(clients.Event{Kind: clients.EventOTAData, Offset: offset, Length: int64(len(piece))})
+	return nil
 }

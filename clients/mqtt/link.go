@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"time"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
@@ -20,7 +21,29 @@ type link struct {
 	up   chan struct{} // closed when connected and subscribed
 	lost chan struct{} // closed when the next attempt begins
 	raw  net.Conn      // TCP; set before paho knows of the connection
+	// connack is what the platform has sent first.
+	connack connack
 }
+
+// connack notes the first packet of the platform, which is CONNACK
+// [MQTT-3.2.0-1]: paho does not tell whether there was a session when it
+// connects again by itself.
+type connack struct {
+	net.Conn
+	head []byte
+}
+
+// Read implements net.Conn.
+func (c *connack) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if missing := 4 - len(c.head); missing > 0 {
+		c.head = append(c.head, b[:min(n, missing)]...)
+	}
+	return n, err
+}
+
+// sessionPresent is bit 0 of CONNACK's first variable byte (section 3.2.2.2).
+func (c *connack) sessionPresent() bool { return len(c.head) == 4 && c.head[2]&1 == 1 }
 
 func newLink() *link { return &link{up: make(chan struct{}), lost: make(chan struct{})} }
 
@@ -42,7 +65,7 @@ func (d *device) dial(*url.URL, paho.ClientOptions) (net.Conn, error) {
 		raw.Close()
 		return nil, err
 	}
-	conn := tls.Client(raw, d.tls)
+	conn := tls.Client(raw, d.mqtt)
 	if err := conn.HandshakeContext(ctx); err != nil {
 		raw.Close()
 		return nil, err
@@ -50,7 +73,8 @@ func (d *device) dial(*url.URL, paho.ClientOptions) (net.Conn, error) {
 	// TLS would say goodbye, and wait up to 5 s for that on a stuck link.
 	context.AfterFunc(d.ctx, func() { raw.Close() })
 	l.raw = raw
-	return conn, nil
+	l.connack.Conn = conn
+	return &l.connack, nil
 }
 
 // setBuffers applies the options to hosts that can; one that cannot is an
@@ -79,8 +103,12 @@ func (d *device) connected() {
 	d.mu.Lock()
 	l, again := d.link, d.connections > 0
 	d.connections++
+	if !l.connack.sessionPresent() {
+		d.state.Topics = nil
+	}
+	missing := slices.DeleteFunc(d.subscriptions(), func(topic string) bool { return slices.Contains(d.state.Topics, topic) })
 	d.mu.Unlock()
-	if err := d.subscribe(l); err != nil {
+	if err := d.subscribe(l, missing); err != nil {
 		if !errors.Is(err, errLost) && d.ctx.Err() == nil {
 			d.record(clients.EventWarning, "subscribe: "+err.Error())
 		}
@@ -94,22 +122,58 @@ func (d *device) connected() {
 	}
 }
 
-// subscribe subscribes to everything, one by one as the SDK does, or together.
-func (d *device) subscribe(l *link) error {
-	topics := d.subscriptions()
+// subscribe subscribes to topics, one by one as the SDK does, or together.
+func (d *device) subscribe(l *link, topics []string) error {
+	if len(topics) == 0 {
+		return nil
+	}
 	if d.opt.SubscribeTogether {
 		filters := make(map[string]byte)
 		for _, topic := range topics {
 			filters[topic] = byte(d.opt.QoS)
 		}
-		return d.granted(l, d.client.SubscribeMultiple(filters, nil))
+		if err := d.granted(l, d.client.SubscribeMultiple(filters, nil)); err != nil {
+			return err
+		}
+		return d.subscribed(topics...)
 	}
 	for _, topic := range topics {
 		if err := d.granted(l, d.client.Subscribe(topic, byte(d.opt.QoS), nil)); err != nil {
 			return err
 		}
 	}
-	return nil
+	return d.subscribed(topics...)
+}
+
+// subscribed notes what a persistent session has been granted: a SUBSCRIBE
+// again would bring retained messages again [MQTT-3.8.4-3].
+func (d *device) subscribed(topics ...string) error {
+	return d.editTopics(func(have []string) []string { return append(have, topics...) })
+}
+
+func (d *device) unsubscribed(topic string) error {
+	return d.editTopics(func(have []string) []string {
+		return slices.DeleteFunc(have, func(t string) bool { return t == topic })
+	})
+}
+
+func (d *device) isSubscribed(topic string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Contains(d.state.Topics, topic)
+}
+
+func (d *device) editTopics(edit func([]string) []string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.ctx.Err(); err != nil {
+		return err
+	}
+	d.state.Topics = edit(d.state.Topics)
+	if d.opt.CleanSession {
+		return nil
+	}
+	return d.state.save(d.env.Flash)
 }
 
 // granted waits for SUBACK.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/thinlink/thinlink/clients"
+	"github.com/thinlink/thinlink/clients/mqtt/streams"
 	"github.com/thinlink/thinlink/clients/pki"
 	"github.com/thinlink/thinlink/internal/units"
 )
@@ -16,7 +17,7 @@ import (
 // Options configure the stack. DefaultOptions is the reference experiment's.
 type Options struct {
 	TLS        string      `conf:"tls" doc:"TLS version" enum:"1.2,1.3"`
-	Resumption bool        `conf:"resumption" doc:"resume TLS sessions by tickets when connecting again"`
+	Resumption bool        `conf:"resumption" doc:"resume TLS sessions by tickets when connecting again, but not after a reboot"`
 	PKI        pki.Options `conf:"pki" doc:"keys and certificates"`
 
 	KeepAlive         time.Duration `conf:"keep_alive" doc:"keep-alive interval in whole seconds, 0s is none" min:"0s" max:"65535s"`
@@ -26,10 +27,12 @@ type Options struct {
 	SubscribeTogether bool          `conf:"subscribe_together" doc:"one SUBSCRIBE for all topics instead of one for each"`
 	Indent            int           `conf:"indent" doc:"spaces by which the device indents a shadow report's JSON, 0 is compact" min:"0" max:"8"`
 
-	OTA       string        `conf:"ota" doc:"how the image travels: one GET over HTTPS, or chunks over MQTT" enum:"https,chunks"`
-	ChunkSize units.Bytes   `conf:"chunk_size" doc:"bytes of a chunk over MQTT" min:"1" max:"1048000"`
-	OTAResume bool          `conf:"ota_resume" doc:"an interrupted download goes on where it stopped, not from the start"`
-	OTAStall  time.Duration `conf:"ota_stall" doc:"a download without data for so long is given up and begun again, 0s is never" min:"0s"`
+	OTA          string        `conf:"ota" doc:"how the image travels: one GET over HTTPS; over MQTT in blocks that the device asks for, by AWS IoT Streams or as ThingsBoard has it; or in retained messages" enum:"https,chunks,thingsboard,push"`
+	OTAResume    bool          `conf:"ota_resume" doc:"an interrupted download goes on where it stopped, not from the start"`
+	OTAStall     time.Duration `conf:"ota_stall" doc:"https: a download without a byte for so long is given up and begun again, 0s is never" min:"0s"`
+	BlockSize    units.Bytes   `conf:"block_size" doc:"chunks, thingsboard, push: bytes of a block" min:"256" max:"131072"`
+	Window       int           `conf:"window" doc:"chunks, thingsboard: blocks asked for and not there yet; push: messages sent and not acknowledged" min:"1" max:"512"`
+	BlockTimeout time.Duration `conf:"block_timeout" doc:"chunks, thingsboard, push: without a block for so long the device asks again; doubled each time" min:"1s"`
 
 	ConnectTimeout time.Duration `conf:"connect_timeout" doc:"one attempt to connect: TCP, TLS and CONNACK" min:"1s"`
 	PingTimeout    time.Duration `conf:"ping_timeout" doc:"time for the answer to PINGREQ" min:"1s"`
@@ -52,8 +55,10 @@ func DefaultOptions() Options {
 		Topics:         "shadow",
 		Indent:         4,
 		OTA:            "https",
-		ChunkSize:      4096,             // as the vendors' libraries ask for
 		OTAStall:       15 * time.Minute, // about when Linux gives up sending (tcp_retries2)
+		BlockSize:      4096,             // as the vendors' libraries ask for
+		Window:         4,                // the next blocks are under way while a request is
+		BlockTimeout:   5 * time.Minute,
 		ConnectTimeout: 15 * time.Minute,
 		PingTimeout:    5 * time.Minute,
 		ReconnectMax:   2 * time.Minute,
@@ -91,8 +96,11 @@ func (o Options) check() error {
 	if o.KeepAlive < 0 || o.KeepAlive > 65535*time.Second || o.KeepAlive%time.Second != 0 {
 		errs = append(errs, fmt.Errorf("keep_alive %v: want whole seconds up to 65535s", o.KeepAlive))
 	}
-	if o.ChunkSize < 1 || o.ChunkSize > 1_048_000 { // the broker's largest packet is 1 MiB
-		errs = append(errs, fmt.Errorf("chunk_size %d: want 1 to 1048000", o.ChunkSize))
+	if o.BlockSize < streams.MinBlock || o.BlockSize > streams.MaxBlock {
+		errs = append(errs, fmt.Errorf("block_size %d: want %d to %d", o.BlockSize, streams.MinBlock, streams.MaxBlock))
+	}
+	if o.Window < 1 || int64(o.Window)*int64(o.BlockSize) > streams.MaxResponse {
+		errs = append(errs, fmt.Errorf("window %d: want at least 1, and at most %d bytes in all", o.Window, streams.MaxResponse))
 	}
 	if o.SendBuffer < 0 || o.ReceiveBuffer < 0 {
 		errs = append(errs, errors.New("buffer sizes below 0"))
@@ -100,8 +108,9 @@ func (o Options) check() error {
 	return errors.Join(append(errs,
 		oneOf("tls", o.TLS, "1.2", "1.3"),
 		oneOf("topics", o.Topics, "shadow", "plain"),
-		oneOf("ota", o.OTA, "https", "chunks"),
+		oneOf("ota", o.OTA, "https", "chunks", "thingsboard", "push"),
 		atLeast("ota_stall", o.OTAStall, 0),
+		atLeast("block_timeout", o.BlockTimeout, time.Second),
 		atLeast("connect_timeout", o.ConnectTimeout, time.Second),
 		atLeast("ping_timeout", o.PingTimeout, time.Second),
 		atLeast("reconnect_max", o.ReconnectMax, time.Second),
@@ -156,10 +165,20 @@ func tlsConfigs(opt Options, env *clients.Env) (device, platform *tls.Config, er
 	}
 	device.RootCAs, device.ServerName = pool, pki.ServerName
 	platform.ClientCAs, platform.ClientAuth = pool, tls.RequireAndVerifyClientCert
-	if opt.Resumption {
-		device.ClientSessionCache = tls.NewLRUClientSessionCache(4)
-	}
 	return device, platform, nil
+}
+
+// withTickets is the configuration of one service's connections in one power
+// cycle of the device. Tickets are in memory: they survive a lost connection
+// but no reboot. Each service has its own, since a cache goes by the name of
+// the server, which is the same.
+func withTickets(cfg *tls.Config, opt Options) *tls.Config {
+	if !opt.Resumption {
+		return cfg
+	}
+	cfg = cfg.Clone()
+	cfg.ClientSessionCache = tls.NewLRUClientSessionCache(1)
+	return cfg
 }
 
 func certificates(c pki.Credential) ([]tls.Certificate, error) {

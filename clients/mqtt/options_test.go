@@ -25,7 +25,9 @@ func TestOptionsAreChecked(t *testing.T) {
 		"connect_timeout": func(o *Options) { o.ConnectTimeout = 0 },
 		"ping_timeout":    func(o *Options) { o.PingTimeout = 0 },
 		"reconnect_max":   func(o *Options) { o.ReconnectMax = 0 },
-		"chunk_size":      func(o *Options) { o.ChunkSize = 0 },
+		"block_size":      func(o *Options) { o.BlockSize = 255 },
+		"window":          func(o *Options) { o.Window = 33 }, // of 4 KiB: more than one request brings
+		"block_timeout":   func(o *Options) { o.BlockTimeout = 0 },
 		"buffer":          func(o *Options) { o.SendBuffer = -1 },
 	} {
 		opt := DefaultOptions()

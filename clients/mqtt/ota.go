@@ -79,11 +79,14 @@ func (d *device) work(ctx context.Context, j *job) error {
 		u.ClientToken = token
 		return encode(u, 0)
 	})
-	// A request repeated on a new connection may have been obeyed before.
-	if err == nil && !a.accepted && !ended(a.payload, u.Status) {
-		err = fmt.Errorf("job %s: %s", j.JobID, a.payload)
+	if err != nil {
+		return err
 	}
-	return err
+	// A request repeated on a new connection may have been obeyed before.
+	if !a.accepted && !ended(a.payload, u.Status) {
+		return fmt.Errorf("job %s: %s", j.JobID, a.payload)
+	}
+	return d.endImage()
 }
 
 type jobUpdate struct {

@@ -114,14 +114,19 @@ func parseCommand(payload []byte) (value int64, ok bool) {
 	return *o.Command, true
 }
 
-// jobDocument tells the device what to install.
+// jobDocument tells the device what to install, and where to find it: at a URL,
+// in a stream, or in messages on topics below one.
 type jobDocument struct {
 	Operation string `json:"operation"`
 	Name      string `json:"name"`
 	Version   string `json:"version"`
-	URL       string `json:"url"`
+	URL       string `json:"url,omitempty"`
+	Stream    string `json:"stream,omitempty"`
+	Revision  int64  `json:"revision,omitempty"` // of the stream
+	Topic     string `json:"topic,omitempty"`
+	BlockSize int64  `json:"block_size,omitempty"` // of the messages
 	Size      int64  `json:"size"`
-	ETag      string `json:"etag"`
+	ETag      string `json:"etag,omitempty"`
 	SHA256    string `json:"sha256"`
 }
 

@@ -6,7 +6,8 @@ import (
 	"testing"
 
 	"github.com/thinlink/thinlink/clients"
-	"github.com/thinlink/thinlink/clients/mqtt/broker"
+	"github.com/thinlink/thinlink/clients/flash"
+	"github.com/thinlink/thinlink/clients/mqtt/streams"
 )
 
 func TestShadowReport(t *testing.T) {
@@ -80,56 +81,30 @@ func TestEnded(t *testing.T) {
 	}
 }
 
-func TestParseChunkRequest(t *testing.T) {
-	if id, n, err := parseChunkRequest(chunkTopic(chunkRequest, "job-1", 17)); err != nil || id != "job-1" || n != 17 {
-		t.Errorf("%q %d %v", id, n, err)
-	}
-	for _, bad := range []string{"", chunkRequest, chunkRequest + "a/chunk/", chunkRequest + "a/chunk/-1", chunkRequest + "a/chunk/x"} {
-		if _, _, err := parseChunkRequest(bad); err == nil {
-			t.Errorf("%q was accepted", bad)
-		}
-	}
-}
-
-// A chunk that does not exist is not answered, and the platform says so.
-func TestNoSuchChunk(t *testing.T) {
-	run(t, nil, func(w *world) {
-		w.platform.images["j"] = make([]byte, 10)
-		send := func(topic, payload string) {
-			w.must(w.platform.current().Publish(broker.Message{Topic: topic, Payload: []byte(payload)}))
-		}
-		var got []byte
-		_, err := w.platform.current().Subscribe(chunkResponse+"#", func(m broker.Message) { got = append(got, m.Payload...) })
-		w.must(err)
-		for i, c := range [][2]string{
-			{"j/chunk/2", "5"}, {"j/chunk/0", "0"}, {"j/chunk/0", "-5"}, {"j/chunk/0", "x"}, {"k/chunk/0", "5"},
-			{"j/chunk/x", "5"}, {"j/chunk/9223372036854775807", "2147483647"},
-		} {
-			send(chunkRequest+c[0], c[1])
-			w.wantCount(clients.EventWarning, "no chunk", i+1)
-		}
-		send(chunkRequest+"j/chunk/1", "6")
-		if len(got) != 4 {
-			w.t.Errorf("%d bytes came, want the last 4", len(got))
-		}
-	})
-}
-
 // FuzzReceived hands a device anything on any topic.
 func FuzzReceived(f *testing.F) {
 	f.Add("$aws/things/thinlink-device-0001/shadow/update/delta", `{"state":{"command":7}}`)
 	f.Add("$aws/things/thinlink-device-0001/shadow/update/accepted", `{"clientToken":"t"}`)
 	f.Add("$aws/things/thinlink-device-0001/jobs/notify-next", `{}`)
 	f.Add(chunkTopic(chunkResponse, "j", 0), "data")
+	f.Add(pushPrefix+"j/000000", "data")
+	f.Add(streamTopic("j", "data/cbor"), string(streams.Block{Payload: []byte("data")}.Encode()))
+	f.Add(streamTopic("j", "rejected/cbor"), string((&streams.Rejection{Code: "ResourceNotFound"}).Encode()))
 	f.Add(commandTopic, `{"command":7}`)
 	f.Fuzz(func(t *testing.T, topic, payload string) {
-		env := &clients.Env{Record: func(clients.Event) {}}
-		d := newDevice(DefaultOptions(), env, nil, newKept())
+		env := &clients.Env{Flash: new(flash.Memory), Record: func(clients.Event) {}}
+		d, err := newDevice(DefaultOptions(), env, nil)
+		must(t, err)
 		defer d.off()
+		i, err := d.openImage(imageState{Job: "j", Size: 6, Block: 4})
+		must(t, err)
 		done := make(chan answer, 1)
 		d.waiting["t"] = done
-		d.received(topic, []byte(payload))
-		d.received(topic, []byte(payload)) // a repetition must not block
+		must(t, d.received(topic, []byte(payload)))
+		must(t, d.received(topic, []byte(payload))) // a repetition must not block
+		if n, err := i.file.Size(); err != nil || n > 6 {
+			t.Errorf("image of %d bytes, %v", n, err)
+		}
 		if len(done) == 1 && !json.Valid([]byte(payload)) {
 			t.Errorf("%q was taken for an answer", payload)
 		}

@@ -13,17 +13,20 @@ import (
 	"github.com/thinlink/thinlink/clients/mqtt/broker"
 	"github.com/thinlink/thinlink/clients/mqtt/jobs"
 	"github.com/thinlink/thinlink/clients/mqtt/shadow"
+	"github.com/thinlink/thinlink/clients/mqtt/streams"
 	"github.com/thinlink/thinlink/clients/pki"
 )
 
 // platform is the broker, its services and the application behind them.
 type platform struct {
-	opt    Options
-	env    *clients.Env
-	tls    *tls.Config
-	shadow *shadow.Service
-	jobs   *jobs.Service
-	files  httpfile.Files
+	opt     Options
+	env     *clients.Env
+	tls     *tls.Config
+	public  *tls.Config // of the file server
+	shadow  *shadow.Service
+	jobs    *jobs.Service
+	streams *streams.Service
+	files   httpfile.Files
 
 	mu      sync.Mutex
 	broker  *broker.Broker
@@ -31,11 +34,15 @@ type platform struct {
 	reading *clients.Reading // awaited on the plain topic
 	arrived chan struct{}    // closed when it has come
 	ended   map[string]chan jobs.Execution
-	images  map[string][]byte // by job, for chunks
+	images  map[string][]byte // by job, for ThingsBoard's chunks
 }
 
 func newPlatform(opt Options, env *clients.Env, cfg *tls.Config) (*platform, error) {
-	p := &platform{opt: opt, env: env, tls: cfg, ended: make(map[string]chan jobs.Execution), images: make(map[string][]byte)}
+	p := &platform{
+		opt: opt, env: env, tls: cfg, public: cfg.Clone(), streams: streams.New(),
+		ended: make(map[string]chan jobs.Execution), images: make(map[string][]byte),
+	}
+	p.public.ClientAuth = tls.NoClientCert // an object store knows nothing of devices' certificates
 	p.shadow = shadow.New(env.Now, func(thing string, _ []byte) {
 		env.Record(clients.Event{Kind: clients.EventReport, Detail: shadow.Topic(thing, "update")})
 	})
@@ -46,13 +53,20 @@ func newPlatform(opt Options, env *clients.Env, cfg *tls.Config) (*platform, err
 	return p, nil
 }
 
-// start serves with a new broker.
+// start serves with a new broker, which has what the one before it kept.
 func (p *platform) start() error {
-	b := broker.New(broker.Options{})
+	limits := broker.Options{MaxQueued: maxChunks, MaxRetained: maxChunks}
+	if p.opt.OTA == "push" {
+		limits.MaxInflight = p.opt.Window
+	}
+	b := broker.New(limits)
 	p.mu.Lock()
+	if p.broker != nil {
+		b.Inherit(p.broker)
+	}
 	p.broker, p.stop = b, []func() error{b.Close}
 	p.mu.Unlock()
-	if err := errors.Join(p.shadow.Serve(b), p.jobs.Serve(b)); err != nil {
+	if err := errors.Join(p.shadow.Serve(b), p.jobs.Serve(b), p.streams.Serve(b)); err != nil {
 		return err
 	}
 	if _, err := b.Subscribe(reportTopic, p.reported); err != nil {
@@ -70,13 +84,10 @@ func (p *platform) start() error {
 	go func() { served <- b.Serve(secure) }()
 	p.ending(func() error { return errors.Join(b.Close(), <-served) })
 
-	// An object store knows nothing of devices' certificates.
-	public := p.tls.Clone()
-	public.ClientAuth = tls.NoClientCert
 	if ln, err = p.listen(httpsPort); err != nil {
 		return err
 	}
-	p.ending(httpfile.Serve(ln, public, &p.files))
+	p.ending(httpfile.Serve(ln, p.public, &p.files))
 	return nil
 }
 
@@ -133,10 +144,21 @@ func (p *platform) command(value int64) error {
 	return nil
 }
 
-// offer puts the image on the file server and a job for it in the queue; the
+// offer puts the image where devices get it and a job for it in the queue; the
 // channel delivers how the job ended.
-func (p *platform) offer(job string, doc jobDocument, path string, data []byte) (<-chan jobs.Execution, error) {
-	doc.ETag = p.files.Put(path, data)
+func (p *platform) offer(job string, doc jobDocument, data []byte) (<-chan jobs.Execution, error) {
+	switch p.opt.OTA {
+	case "https":
+		path := fmt.Sprintf("/firmware/%s-%s.bin", doc.Name, doc.Version)
+		doc.URL, doc.ETag = "https://"+pki.ServerName+path, p.files.Put(path, data)
+	case "chunks":
+		doc.Stream, doc.Revision = job, p.streams.Put(job, data)
+	case "push":
+		doc.Topic, doc.BlockSize = pushPrefix+job, int64(p.opt.BlockSize)
+		if err := p.push(doc.Topic, data); err != nil {
+			return nil, err
+		}
+	}
 	done := make(chan jobs.Execution, 1)
 	p.mu.Lock()
 	p.ended[job], p.images[job] = done, data
@@ -146,9 +168,14 @@ func (p *platform) offer(job string, doc jobDocument, path string, data []byte) 
 
 func (p *platform) jobChanged(e jobs.Execution) {
 	p.env.Record(clients.Event{Kind: clients.EventOTAState, Detail: "platform: " + string(e.Status)})
+	if !e.Status.Terminal() {
+		return
+	}
+	p.streams.Remove(e.JobID)
+	p.current().Unretain(pushPrefix + e.JobID + "/+")
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if done := p.ended[e.JobID]; done != nil && e.Status.Terminal() {
+	if done := p.ended[e.JobID]; done != nil {
 		delete(p.ended, e.JobID)
 		delete(p.images, e.JobID)
 		done <- e

@@ -41,7 +41,10 @@ func start(opt Options, env *clients.Env) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := newDevice(opt, env, deviceTLS, newKept())
+	d, err := newDevice(opt, env, deviceTLS)
+	if err != nil {
+		return nil, errors.Join(err, p.close())
+	}
 	return &session{opt: opt, env: env, deviceTLS: deviceTLS, platform: p, device: d}, nil
 }
 
@@ -133,11 +136,10 @@ func (s *session) Update(ctx context.Context, img clients.Image) error {
 
 func (s *session) update(ctx context.Context, img clients.Image) error {
 	s.updates++
-	path := fmt.Sprintf("/firmware/%s-%s.bin", img.Name, img.Version)
 	ended, err := s.platform.offer(fmt.Sprintf("update-%06d", s.updates), jobDocument{
 		Operation: "update", Name: img.Name, Version: img.Version, Size: int64(len(img.Data)),
-		URL: "https://" + pki.ServerName + path, SHA256: hex.EncodeToString(img.SHA256[:]),
-	}, path, img.Data)
+		SHA256: hex.EncodeToString(img.SHA256[:]),
+	}, img.Data)
 	if err != nil {
 		return err
 	}
@@ -158,7 +160,10 @@ func (s *session) PowerOff() { s.current().kill() }
 // PowerOn implements clients.Rebooter. The device goes on with a job that is
 // in progress.
 func (s *session) PowerOn(ctx context.Context) error {
-	d := newDevice(s.opt, s.env, s.deviceTLS, s.current().kept)
+	d, err := newDevice(s.opt, s.env, s.deviceTLS)
+	if err != nil {
+		return fmt.Errorf("mqtt: power on: %w", err)
+	}
 	s.mu.Lock()
 	s.device = d
 	s.mu.Unlock()
@@ -168,8 +173,9 @@ func (s *session) PowerOn(ctx context.Context) error {
 	return nil
 }
 
-// RestartPlatform implements clients.PlatformRestarter: shadows, jobs and
-// images are kept, MQTT sessions are not.
+// RestartPlatform implements clients.PlatformRestarter: shadows, jobs, images,
+// retained messages and persistent MQTT sessions are kept, clean sessions are
+// not.
 func (s *session) RestartPlatform(ctx context.Context) error {
 	if err := s.platform.restart(); err != nil {
 		return fmt.Errorf("mqtt: restart platform: %w", err)

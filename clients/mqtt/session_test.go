@@ -136,9 +136,14 @@ var variants = map[string]func(*Options){
 	"resumption":  func(o *Options) { o.Resumption = true },
 	"together":    func(o *Options) { o.SubscribeTogether = true },
 	"chunks":      func(o *Options) { o.OTA = "chunks" },
-	"chunks qos1": func(o *Options) { o.OTA, o.QoS, o.CleanSession, o.ChunkSize = "chunks", 1, false, 1000 },
+	"chunks qos1": func(o *Options) { o.OTA, o.QoS, o.CleanSession, o.BlockSize = "chunks", 1, false, 1000 },
+	"thingsboard": func(o *Options) { o.OTA, o.Window = "thingsboard", 1 },
+	"push":        pushing,
+	"push clean":  func(o *Options) { o.OTA = "push" },
 	"no pings":    func(o *Options) { o.KeepAlive = 0 },
 }
+
+func pushing(o *Options) { o.OTA, o.OTAResume, o.QoS, o.CleanSession = "push", true, 1, false }
 
 func TestSteps(t *testing.T) {
 	for name, edit := range variants {

@@ -191,6 +191,41 @@ func (b *Broker) Subscribe(filter string, fn func(Message)) (cancel func(), err 
 	}, nil
 }
 
+// Inherit takes over what a broker that is closed would have kept in its
+// database: retained messages, and the sessions that are not clean, with what
+// waits for their clients (section 4.1). Call it before Serve.
+func (b *Broker) Inherit(old *Broker) {
+	old.mu.Lock()
+	defer old.unlock()
+	b.mu.Lock()
+	defer b.unlock()
+	b.assigned = old.assigned
+	for topic, m := range old.retained {
+		b.retained[topic] = m
+	}
+	for _, s := range old.sessions {
+		if s.clean {
+			continue
+		}
+		s.conn = nil
+		s.queue = slices.DeleteFunc(s.queue, func(m Message) bool { return m.QoS == 0 })
+		b.sessions = append(b.sessions, s)
+	}
+	old.sessions, old.retained = nil, nil
+}
+
+// Unretain removes the retained messages whose topics match a filter, and
+// tells nobody.
+func (b *Broker) Unretain(filter string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for topic := range b.retained {
+		if matches(filter, topic) {
+			delete(b.retained, topic)
+		}
+	}
+}
+
 // Dropped is the number of messages given up because a client's queue was
 // full, or because it was away and the message had QoS 0.
 func (b *Broker) Dropped() int {

@@ -18,7 +18,7 @@
 // that equal inputs are answered in equal order.
 //
 // Limitations: no users and permissions beyond what the listener's TLS
-// demands; sessions live in memory; subscriptions are searched one by one,
+// demands; sessions live in memory, and in the next broker by Inherit; subscriptions are searched one by one,
 // which suits a few clients; neither MQTT 3.1 nor 5.0.
 //
 // Numbers such as [MQTT-3.1.2-24] are conformance statements of
