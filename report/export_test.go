@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -58,7 +59,8 @@ func csvOf(t *testing.T, f *Folder, write func(io.Writer, *Folder) error) [][]st
 	return rows
 }
 
-// TestCSVHeader holds the columns: people's scripts name them.
+// TestCSVHeader holds the columns and their order: people's scripts name them.
+// New ones may come between.
 func TestCSVHeader(t *testing.T) {
 	want := `profile scenario stack engine set.image set.link.loss set.size interrupt seed completed error
 window_s completion_s wall_s
@@ -70,10 +72,31 @@ ota_image_bytes ota_received_bytes ota_wasted_bytes ota_interruptions ota_resume
 ping_idle_sent ping_idle_received ping_idle_min_ms ping_idle_p5_ms ping_idle_p50_ms ping_idle_mean_ms ping_idle_p95_ms ping_idle_p99_ms ping_idle_max_ms
 ping_connected_sent ping_connected_received ping_connected_min_ms ping_connected_p5_ms ping_connected_p50_ms ping_connected_mean_ms ping_connected_p95_ms ping_connected_p99_ms ping_connected_max_ms
 bulk_direction bulk_bytes bulk_duration_s bulk_goodput_bps bulk_rate_bps
-energy_j radio_tx_s radio_rx_s radio_connected_s radio_idle_s radio_psm_s warnings key version`
+energy_j energy_module energy_mean_w energy_by_state_tx_j energy_by_cause_reports_j radio_tx_s radio_rx_s radio_connected_s radio_idle_s radio_psm_s warnings key version`
 	got := csvOf(t, exportFolder(), WriteCSV)[0]
-	if diff := cmp.Diff(strings.Fields(want), got); diff != "" {
-		t.Error(diff)
+	at := -1
+	for _, name := range strings.Fields(want) {
+		i := slices.Index(got, name)
+		if i <= at {
+			t.Errorf("column %s is at %d, after the one at %d", name, i, at)
+		}
+		at = i
+	}
+	for i, name := range got {
+		if slices.Contains(got[:i], name) {
+			t.Errorf("two columns %s", name)
+		}
+	}
+}
+
+// TestColumnTypes fails when a field of measure.Result has a type that flat
+// files do not have.
+func TestColumnTypes(t *testing.T) {
+	flat := []reflect.Kind{reflect.String, reflect.Int64, reflect.Float64, reflect.Bool}
+	for _, c := range flatColumns(exportFolder().Records) {
+		if !slices.Contains(flat, c.typ.Kind()) {
+			t.Errorf("column %s is a %v: flatten it in leafColumn", c.name, c.typ)
+		}
 	}
 }
 

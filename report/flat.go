@@ -117,11 +117,13 @@ func leafColumn(path string, t reflect.Type, of func(*Record) reflect.Value) col
 	}}
 }
 
-// unitLast moves or adds the unit of what JSON groups by unit or leaves to the
-// documentation.
+// unitLast moves or adds the unit of what JSON groups by unit (radio_s.tx) or
+// leaves to the documentation.
 func unitLast(path string) string {
-	if state, ok := strings.CutPrefix(path, "radio_s_"); ok {
-		return "radio_" + state + "_s"
+	for _, unit := range []string{"_s", "_j"} {
+		if group, name, ok := strings.Cut(path, unit+"_"); ok {
+			return group + "_" + name + unit
+		}
 	}
 	if strings.HasPrefix(path, "layers_") {
 		return path + "_bytes"
