@@ -234,7 +234,7 @@ func TestSweepText(t *testing.T) {
 		r.Seed, r.CompletionS = seed, 100+float64(seed)
 		wide := exportFolder().Records[4]
 		wide.Seed, wide.Stack, wide.CompletionS = seed, "lwm2m-coap-tcp-pull", 100*float64(seed+1)
-		sound.Records = append(sound.Records, r, wide)
+		sound.Records = append(sound.Records, wide, r)
 	}
 	b.Reset()
 	if err := SweepText(&b, sound, Style{}); err != nil {
