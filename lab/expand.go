@@ -80,7 +80,7 @@ func Expand(m Matrix) ([]*Run, error) {
 				for _, seed := range m.Seeds {
 					runs = append(runs, &Run{
 						Profile: link.Name, Scenario: *c.scenario, Stack: *c.stack,
-						Engine: engine, Seed: seed, Link: link.Netem(), Model: models[link], Network: power.NetworkOf(link.Netem()), MCU: power.MCU(link.Power.MCU), Version: m.Version, Out: m.Out, Interrupts: m.Interrupts,
+						Engine: engine, Seed: seed, Link: link.Netem(), TC: link.TC, Model: models[link], Network: power.NetworkOf(link.Netem()), MCU: power.MCU(link.Power.MCU), Version: m.Version, Out: m.Out, Interrupts: m.Interrupts,
 					})
 				}
 			}

@@ -121,6 +121,8 @@ func (r *Run) account(trace *measure.Trace, res *measure.Result) {
 	res.EnergyJ = a.States.Total()
 	if r.Model.Module != "" || r.Scenario.Kind == KindPower {
 		res.Energy = a.Summary(r.Model.Module, bytes)
+		line.Start, line.End = trace.Start, trace.WindowStart
+		res.Energy.BeforeJ = r.Model.Account(line, r.Network).States.Total()
 	}
 }
 

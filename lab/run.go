@@ -7,6 +7,7 @@ import (
 	"github.com/thinlink/thinlink/measure"
 	"github.com/thinlink/thinlink/netem"
 	"github.com/thinlink/thinlink/power"
+	"github.com/thinlink/thinlink/profiles"
 )
 
 // Run is one run, resolved: profile, scenario and stack with every override
@@ -18,6 +19,8 @@ type Run struct {
 	Engine   string
 	Seed     uint64
 	Link     netem.Config
+	// TC is what the kernel's netem gets in place of grants.
+	TC profiles.TC
 	// Model, Network and MCU turn the radio's timeline into energy.
 	Model   power.Model
 	Network power.Network

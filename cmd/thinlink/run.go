@@ -48,6 +48,7 @@ profiles:  %s; or a YAML file`,
 		Example: `  thinlink run paper-2020 -p ethernet,nbiot
   thinlink run ota -p nbiot --stack mqtt-https,lwm2m-coap-pull --set link.loss=2% --repeat 5
   thinlink run connect,observe -p ltem,./my-link.yaml -o results --json
+  thinlink run connect -p ltem --engine sim,vm
   thinlink run bulk -p ethernet --stack tcp --set link.down.rate=26kbit --set link.delay=800ms --set size=1MiB`,
 		Args: cobra.MinimumNArgs(1),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
@@ -58,7 +59,7 @@ profiles:  %s; or a YAML file`,
 	fl := cmd.Flags()
 	fl.StringSliceVarP(&f.profiles, "profile", "p", nil, "link profiles: names or files")
 	fl.StringSliceVar(&f.stacks, "stack", nil, "stacks: names or files (default: the scenario's)")
-	fl.StringSliceVar(&f.engines, "engine", []string{"sim"}, "what carries the packets: sim")
+	fl.StringSliceVar(&f.engines, "engine", []string{"sim"}, "what carries the packets: sim, tc (this kernel's TCP and netem, needs root), vm (the same in a virtual machine)")
 	fl.UintSliceVar(&f.seeds, "seed", []uint{1}, "seeds of everything random in link and stacks")
 	fl.IntVar(&f.repeat, "repeat", 1, "runs per seed N: seeds N, N+1, ...; the median and the range are printed")
 	fl.StringArrayVar(&f.sets, "set", nil, "override a value, for example link.loss=2% or image=256KiB; repeats")
@@ -71,6 +72,7 @@ profiles:  %s; or a YAML file`,
 	cmd.MarkFlagRequired("profile")
 	complete(cmd, "profile", profiles.Names)
 	complete(cmd, "stack", lab.StackNames)
+	complete(cmd, "engine", func() []string { return engineNames })
 	complete(cmd, "clock", func() []string { return []string{"virtual", "real"} })
 	return cmd
 }
@@ -93,14 +95,17 @@ func (f *runFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	pool, err := f.pool()
+	if err := checkKernelRuns(runs); err != nil {
+		return err
+	}
+	pool, err := newPool(cmd.Context(), f.engines, f.clock, f.hang, f.workers)
 	if err != nil {
 		return err
 	}
 	if err := lab.Certify(runs); err != nil {
 		return err
 	}
-	sink, err := newSink(f, cmd.OutOrStdout())
+	sink, err := newSink(f, newProvenance(cmd, args, matrix.Sets, f.interrupt), cmd.OutOrStdout())
 	if err != nil {
 		return err
 	}
@@ -140,10 +145,8 @@ func (f *runFlags) matrix(args []string) (lab.Matrix, error) {
 			}
 		}
 	}
-	for _, e := range f.engines {
-		if e != "sim" {
-			return m, fmt.Errorf("--engine %q: want sim", e)
-		}
+	if err := checkEngines(f.engines); err != nil {
+		return m, err
 	}
 	if f.interrupt != "" {
 		var err error
@@ -161,42 +164,19 @@ func (f *runFlags) matrix(args []string) (lab.Matrix, error) {
 	return m, nil
 }
 
-func (f *runFlags) pool() (*lab.Pool, error) {
-	var command []string
-	switch f.clock {
-	case "virtual":
-		path, err := lab.FindWorker()
-		if err != nil {
-			return nil, err
-		}
-		command = []string{path}
-	case "real":
-		self, err := os.Executable()
-		if err != nil {
-			return nil, &exitError{exitMachine, err}
-		}
-		command = []string{self, "worker-real"}
-	default:
-		return nil, fmt.Errorf("--clock %q: want virtual or real", f.clock)
-	}
-	return &lab.Pool{
-		Workers: f.workers,
-		Engines: map[string]lab.Engine{"sim": &lab.Workers{Command: command, Hang: f.hang}},
-	}, nil
-}
-
 // A sink takes results as they come: JSON lines at once, a table at the end,
 // and a durable copy in the output directory.
 type sink struct {
 	json          bool
 	stdout        io.Writer
 	file          *os.File // results.jsonl, nil without -o
+	from          provenance
 	results       []*measure.Result
 	n, incomplete int
 }
 
-func newSink(f *runFlags, stdout io.Writer) (*sink, error) {
-	s := &sink{json: f.json, stdout: stdout}
+func newSink(f *runFlags, from provenance, stdout io.Writer) (*sink, error) {
+	s := &sink{json: f.json, stdout: stdout, from: from}
 	if f.out == "" {
 		return s, nil
 	}
@@ -214,7 +194,7 @@ func (s *sink) add(res *measure.Result) error {
 		s.incomplete++
 	}
 	s.results = append(s.results, res)
-	line, err := json.Marshal(res)
+	line, err := json.Marshal(s.from.record(res))
 	if err != nil {
 		return fmt.Errorf("result: %w", err)
 	}

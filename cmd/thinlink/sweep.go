@@ -86,14 +86,12 @@ func (f *sweepFlags) run(cmd *cobra.Command, file string) error {
 	if f.dryRun {
 		return f.describe(cmd.OutOrStdout(), plan)
 	}
-	pool, err := f.pool()
+	if err := checkEngines(plan.Info.Engines); err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	pool, err := newPool(cmd.Context(), plan.Info.Engines, f.clock, f.hang, f.workers)
 	if err != nil {
 		return err
-	}
-	for _, engine := range plan.Info.Engines {
-		if pool.Engines[engine] == nil {
-			return fmt.Errorf("%s: engine %q is not available here", file, engine)
-		}
 	}
 	job, err := plan.Open(f.out, f.resume)
 	if err != nil {

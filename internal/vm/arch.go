@@ -44,6 +44,12 @@ func ArchitectureOf(name string) (*Architecture, error) {
 // Native is this program's architecture.
 func Native() (*Architecture, error) { return ArchitectureOf(runtime.GOARCH) }
 
+// Check says whether the emulator is there, as a *MissingError if not.
+func (a *Architecture) Check() error {
+	_, err := a.qemu()
+	return err
+}
+
 // qemu finds the emulator.
 func (a *Architecture) qemu() (string, error) {
 	path, err := exec.LookPath(a.program)

@@ -9,13 +9,22 @@ import (
 
 // Config describes a Testbed.
 type Config struct {
-	Plan Plan
-	// Device and Platform are the two hosts' addresses, both IPv4 or both
-	// IPv6.
-	Device, Platform netip.Addr
+	Plan             Plan
+	Device, Platform HostConfig
 	// TCPClosed is told of every TCP connection when it closes, from any
 	// goroutine; nil is silence.
 	TCPClosed func(TCPInfo)
+}
+
+// HostConfig describes a Host.
+type HostConfig struct {
+	// Addr is the host's address, the family that of the other host's.
+	Addr netip.Addr
+	// Sysctls are set in the host's namespace, by path below /proc/sys/net:
+	// "ipv4/tcp_sack": "0".
+	Sysctls map[string]string
+	// KeepAlive is the keep-alive of the host's TCP connections.
+	KeepAlive net.KeepAliveConfig
 }
 
 // TCPInfo is what the kernel knows of a connection at its end.

@@ -9,7 +9,7 @@
 // Capture is the tap on the router.
 //
 //	plan, missing, err := tc.NewPlan(cfg, seed)
-//	bed, err := tc.NewTestbed(tc.Config{Plan: plan, Device: device, Platform: platform})
+//	bed, err := tc.NewTestbed(tc.Config{Plan: plan, Device: tc.HostConfig{Addr: device}, Platform: tc.HostConfig{Addr: platform}})
 //	defer bed.Close()
 //	c, err := bed.Device().DialContext(ctx, "tcp", "203.0.113.10:443")
 //

@@ -12,17 +12,18 @@ import (
 // Host opens sockets of package net inside a namespace. Addresses are numeric.
 type Host struct {
 	ns     *namespace
-	addr   netip.Addr
+	cfg    HostConfig
 	closed func(TCPInfo)
 }
 
 // Addr is the host's own address.
-func (h *Host) Addr() netip.Addr { return h.addr }
+func (h *Host) Addr() netip.Addr { return h.cfg.Addr }
 
 // DialContext is net.Dialer's.
 func (h *Host) DialContext(ctx context.Context, network, address string) (c net.Conn, err error) {
 	err = h.ns.do(func() (err error) {
-		c, err = new(net.Dialer).DialContext(ctx, network, address)
+		d := net.Dialer{KeepAlive: -1, KeepAliveConfig: h.cfg.KeepAlive}
+		c, err = d.DialContext(ctx, network, address)
 		return err
 	})
 	if err != nil {
@@ -34,7 +35,8 @@ func (h *Host) DialContext(ctx context.Context, network, address string) (c net.
 // Listen is net.Listen.
 func (h *Host) Listen(network, address string) (l net.Listener, err error) {
 	err = h.ns.do(func() (err error) {
-		l, err = net.Listen(network, address)
+		cfg := net.ListenConfig{KeepAlive: -1, KeepAliveConfig: h.cfg.KeepAlive}
+		l, err = cfg.Listen(context.Background(), network, address)
 		return err
 	})
 	if err != nil {

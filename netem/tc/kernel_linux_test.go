@@ -32,7 +32,7 @@ func testbed(t *testing.T, cfg netem.Config) *Testbed {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return testbedOf(t, Config{Plan: plan, Device: device4, Platform: platform4})
+	return testbedOf(t, Config{Plan: plan, Device: HostConfig{Addr: device4}, Platform: HostConfig{Addr: platform4}})
 }
 
 func testbedOf(t *testing.T, cfg Config) *Testbed {

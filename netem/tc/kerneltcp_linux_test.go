@@ -62,7 +62,7 @@ func TestKernelTCP(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := testbedOf(t, Config{Plan: plan, Device: device4, Platform: platform4, TCPClosed: func(i TCPInfo) {
+	b := testbedOf(t, Config{Plan: plan, Device: HostConfig{Addr: device4}, Platform: HostConfig{Addr: platform4}, TCPClosed: func(i TCPInfo) {
 		mu.Lock()
 		infos = append(infos, i)
 		mu.Unlock()
@@ -101,7 +101,7 @@ func TestKernelHosts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b := testbedOf(t, Config{Plan: plan, Device: hosts[0], Platform: hosts[1]})
+		b := testbedOf(t, Config{Plan: plan, Device: HostConfig{Addr: hosts[0]}, Platform: HostConfig{Addr: hosts[1]}})
 		start := time.Now()
 		download(t, b, 100_000)
 		if took := time.Since(start); took < 100*ms || took > time.Second {
@@ -128,7 +128,7 @@ func TestKernelSilence(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, hosts := range [][2]netip.Addr{{device4, platform4}, {device6, platform6}} {
-		b := testbedOf(t, Config{Plan: plan, Device: hosts[0], Platform: hosts[1]})
+		b := testbedOf(t, Config{Plan: plan, Device: HostConfig{Addr: hosts[0]}, Platform: HostConfig{Addr: hosts[1]}})
 		time.Sleep(200 * ms)
 		if by := passagesOf(t, b); len(by[0])+len(by[1]) > 0 {
 			t.Errorf("%v: %d packets of nobody's", hosts, len(by[0])+len(by[1]))

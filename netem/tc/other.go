@@ -6,6 +6,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"time"
 )
 
 // Testbed is three network namespaces; there are none here.
@@ -16,6 +17,9 @@ func NewTestbed(Config) (*Testbed, error) { return nil, ErrNotLinux }
 
 // Check returns ErrNotLinux.
 func Check() error { return ErrNotLinux }
+
+// Outage returns ErrNotLinux.
+func (*Testbed) Outage(time.Duration) error { return ErrNotLinux }
 
 // Device is the constrained host.
 func (*Testbed) Device() *Host { return nil }

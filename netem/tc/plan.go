@@ -169,10 +169,7 @@ func (m *mapper) jitter(at string, c netem.DirectionConfig, n *Netem) {
 // limit is netem's: the packets that may wait, the one in service, and those
 // in flight, which netem holds too.
 func (m *mapper) limit(c netem.DirectionConfig) uint32 {
-	queue := c.Queue.Packets
-	if c.Queue.Bytes > 0 {
-		queue = max(1, int(c.Queue.Bytes)/m.mtu)
-	}
+	queue := queuePackets(c, m.mtu)
 	if queue == 0 {
 		return unlimited
 	}

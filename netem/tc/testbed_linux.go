@@ -52,10 +52,10 @@ const (
 // Outages count from now. The error is a *MissingError if the machine lacks
 // something.
 func NewTestbed(cfg Config) (*Testbed, error) {
-	if cfg.Device.Is4() != cfg.Platform.Is4() {
-		return nil, fmt.Errorf("tc: device %v and platform %v are of different families", cfg.Device, cfg.Platform)
+	if cfg.Device.Addr.Is4() != cfg.Platform.Addr.Is4() {
+		return nil, fmt.Errorf("tc: device %v and platform %v are of different families", cfg.Device.Addr, cfg.Platform.Addr)
 	}
-	if cfg.Device.Is6() && cfg.Plan.MTU < 1280 {
+	if cfg.Device.Addr.Is6() && cfg.Plan.MTU < 1280 {
 		return nil, fmt.Errorf("tc: MTU %d: IPv6 needs 1280 bytes (RFC 8200 section 5)", cfg.Plan.MTU)
 	}
 	b := &Testbed{cfg: cfg}
@@ -71,17 +71,25 @@ func (b *Testbed) build() (err error) {
 		if *ns, err = newNamespace(); err != nil {
 			return err
 		}
-		if err = (*ns).sysctl(quiet(*ns == b.router, b.cfg.Device.Is6())); err != nil {
+		if err = (*ns).sysctl(quiet(*ns == b.router, b.cfg.Device.Addr.Is6())); err != nil {
 			return err
 		}
 	}
-	if b.down, err = b.join(toDevice, toDeviceMAC, b.device, deviceMAC, b.cfg.Device, b.cfg.Platform); err != nil {
+	for _, host := range []struct {
+		ns  *namespace
+		cfg HostConfig
+	}{{b.device, b.cfg.Device}, {b.platform, b.cfg.Platform}} {
+		if err := host.ns.sysctl(host.cfg.Sysctls); err != nil {
+			return err
+		}
+	}
+	if b.down, err = b.join(toDevice, toDeviceMAC, b.device, deviceMAC, b.cfg.Device.Addr, b.cfg.Platform.Addr); err != nil {
 		return err
 	}
-	if b.up, err = b.join(toPlatform, toPlatformMAC, b.platform, platformMAC, b.cfg.Platform, b.cfg.Device); err != nil {
+	if b.up, err = b.join(toPlatform, toPlatformMAC, b.platform, platformMAC, b.cfg.Platform.Addr, b.cfg.Device.Addr); err != nil {
 		return err
 	}
-	if b.cfg.Device.Is6() {
+	if b.cfg.Device.Addr.Is6() {
 		time.Sleep(mldSettles)
 	}
 	if b.capture, err = b.newCapture(); err != nil {
@@ -244,6 +252,15 @@ func (b *Testbed) set(outage bool) {
 	}
 }
 
+// Outage loses everything for a time from now on.
+func (b *Testbed) Outage(d time.Duration) error {
+	if d <= 0 {
+		return errors.New("tc: outage without a duration")
+	}
+	b.outage(time.Now(), d, 0)
+	return nil
+}
+
 // Device is the constrained host.
 func (b *Testbed) Device() *Host { return &Host{b.device, b.cfg.Device, b.cfg.TCPClosed} }
 
@@ -284,7 +301,8 @@ func (b *Testbed) Close() error {
 func Check() error {
 	b, err := NewTestbed(Config{
 		Plan:   Plan{MTU: defaultMTU, Up: Netem{Limit: 1}, Down: Netem{Limit: 1}},
-		Device: netip.MustParseAddr("100.64.0.2"), Platform: netip.MustParseAddr("203.0.113.10"),
+		Device:   HostConfig{Addr: netip.MustParseAddr("100.64.0.2")},
+		Platform: HostConfig{Addr: netip.MustParseAddr("203.0.113.10")},
 	})
 	if err != nil {
 		return err

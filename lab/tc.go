@@ -1,0 +1,170 @@
+package lab
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/thinlink/thinlink/clients"
+	"github.com/thinlink/thinlink/measure"
+	"github.com/thinlink/thinlink/netem"
+	"github.com/thinlink/thinlink/netem/tc"
+)
+
+// Kernel executes runs of engine tc: this machine's own TCP and netem, on the
+// real clock.
+type Kernel struct{}
+
+// eventTCP is what the kernel knows of a TCP connection when it closes.
+const eventTCP = "tcp"
+
+// Execute implements Engine. The error is a *tc.MissingError if the machine
+// lacks something.
+func (Kernel) Execute(ctx context.Context, run *Run, progress func(Progress)) (*measure.Result, error) {
+	start := time.Now()
+	res, err := runKernel(ctx, run, progress)
+	if err != nil {
+		return nil, err
+	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	res.WallS = time.Since(start).Seconds()
+	return res, nil
+}
+
+// kernelLink is the link as the kernel gets it: with the profile's part tc in
+// place of grants.
+func (r *Run) kernelLink() netem.Config {
+	link := r.Link
+	for _, dir := range []netem.Direction{netem.Up, netem.Down} {
+		c, sub := &link.Up, r.TC.Up
+		if dir == netem.Down {
+			c, sub = &link.Down, r.TC.Down
+		}
+		if c.Rate == 0 && link.Rate(dir) > 0 && sub.Rate > 0 {
+			c.Rate = sub.Rate
+			c.Delay += sub.Delay
+		}
+	}
+	return link
+}
+
+// KernelPlan is what engines tc and vm set for a run, with warnings of what
+// they cannot do.
+func (r *Run) KernelPlan() (plan tc.Plan, warnings []string, err error) {
+	plan, missing, err := tc.NewPlan(r.kernelLink(), r.Seed)
+	if err != nil {
+		return plan, nil, fmt.Errorf("profile %s on engine %s: %w", r.Profile, r.Engine, err)
+	}
+	for _, m := range missing {
+		warnings = append(warnings, fmt.Sprintf("engine %s: %v", r.Engine, m))
+	}
+	for name, host := range map[string]TCPHost{"device": r.Stack.TCP.Device, "platform": r.Stack.TCP.Platform} {
+		if r.Stack.usesTCP() && host.Personality != "linux" {
+			warnings = append(warnings, fmt.Sprintf("engine %s: the %s's TCP is Linux's with the options, congestion control and buffers of %s, but its own timers", r.Engine, name, host.Personality))
+		}
+	}
+	slices.Sort(warnings)
+	return plan, warnings, nil
+}
+
+// usesTCP reports whether the stack opens TCP connections.
+func (s *Stack) usesTCP() bool { return s.Protocol == "tcp" || s.Protocol == "mqtt" }
+
+// CheckKernel says whether a run can be planned for engines tc and vm at all.
+func (r *Run) CheckKernel() error {
+	_, _, err := r.KernelPlan()
+	return err
+}
+
+func runKernel(ctx context.Context, run *Run, progress func(Progress)) (*measure.Result, error) {
+	plan, warnings, err := run.KernelPlan()
+	if err != nil {
+		return run.failed(err), nil
+	}
+	start := time.Now()
+	rec := measure.NewRecorder(start, deviceAddr[run.Stack.IP])
+	bed, err := tc.NewTestbed(tc.Config{
+		Plan:     plan,
+		Device:   kernelHost(deviceAddr[run.Stack.IP], run.Stack.TCP.Device),
+		Platform: kernelHost(platformAddr[run.Stack.IP], run.Stack.TCP.Platform),
+		TCPClosed: func(i tc.TCPInfo) {
+			rec.Event(measure.Event{Time: time.Now(), Kind: eventTCP, Detail: i.String()})
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer bed.Close()
+	stop := heartbeat(start, progress)
+	defer stop()
+	var doubt error
+	var trace *measure.Trace
+	out := perform(ctx, run, &World{
+		Device: bed.Device(), Platform: bed.Platform(), Now: time.Now, KeyLog: rec.KeyLog(),
+		Faults: Faults{Outage: bed.Outage},
+		Halt: func() {
+			var passages []tc.Passage
+			passages, doubt = bed.Capture()
+			replay(passages, rec)
+			trace = rec.Trace()
+		},
+		Record: func(e clients.Event) {
+			rec.Event(measure.Event{Time: time.Now(), Kind: e.Kind, Detail: e.Detail, Offset: e.Offset, Length: e.Length})
+		},
+		Window: func(open bool) {
+			if open {
+				rec.OpenWindow(time.Now())
+			} else {
+				rec.CloseWindow(time.Now())
+			}
+		},
+	})
+	res := judge(run, trace, &out)
+	res.Warnings = append(res.Warnings, warnings...)
+	if doubt != nil {
+		res.Warnings = append(res.Warnings, fmt.Sprintf("engine %s: %v", run.Engine, doubt))
+	}
+	return res, nil
+}
+
+// replay hands a capture to the recorder as a link would have.
+func replay(passages []tc.Passage, tap netem.Tap) {
+	for i, p := range passages {
+		tap.Sent(p.Sent, uint64(i)+1, p.Dir, p.Data)
+	}
+	for i, p := range passages {
+		switch {
+		case p.Done.IsZero():
+		case p.Lost != "":
+			tap.Dropped(p.Done, uint64(i)+1, p.Lost)
+		default:
+			tap.Delivered(p.Done, uint64(i)+1)
+		}
+	}
+}
+
+// heartbeat reports progress on the run's clock until it is stopped.
+func heartbeat(start time.Time, progress func(Progress)) (stop func()) {
+	const every = 10 * time.Second
+	quit, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		t := time.NewTicker(every)
+		defer t.Stop()
+		for {
+			select {
+			case now := <-t.C:
+				progress(Progress{Seconds: now.Sub(start).Seconds()})
+			case <-quit:
+				return
+			}
+		}
+	}()
+	return func() {
+		close(quit)
+		<-done
+	}
+}
