@@ -15,8 +15,8 @@ import (
 type campaign struct {
 	*session
 	uri     string
-	written bool // the URI
-	applied bool // Update was executed
+	written bool // the URI, perhaps
+	applied bool // Update was executed, surely
 }
 
 func (u *campaign) run(ctx context.Context) error {
@@ -48,18 +48,17 @@ func (u *campaign) pursue(ctx context.Context, reg *registration) (ended bool, e
 		switch {
 		case b.reg != reg:
 			return false, nil
-		case b.result == ResultSuccess && u.applied:
+		case b.result == ResultSuccess && u.opt.Apply:
 			return true, nil
 		case b.result != ResultInitial:
 			return true, fmt.Errorf("the device reports: %v", b.result)
 		case b.state == Downloaded && !u.opt.Apply:
 			return true, nil
 		case b.state == Downloaded && !u.applied:
-			u.applied = true
-			err := reg.Execute(ctx, firmwarePath(firmwareUpdate), "")
-			if err = u.unlessDone(ctx, reg, Downloaded, err); err != nil {
+			if err := reg.Execute(ctx, firmwarePath(firmwareUpdate), ""); err != nil {
 				return !isTransient(err), err
 			}
+			u.applied = true
 		default:
 			err := u.board.wait(ctx, func(now facts) bool {
 				return now.reg != reg || now.state != b.state || now.result != b.result
@@ -101,18 +100,13 @@ func (u *campaign) prepare(ctx context.Context, reg *registration) error {
 	}
 	u.written = true
 	err := reg.WriteText(ctx, firmwarePath(firmwareURI), u.uri)
-	return u.unlessDone(ctx, reg, Idle, err)
-}
-
-// unlessDone drops the refusal of an operation that the device had already
-// performed, because only its response was lost: the device is no longer in
-// the state before.
-func (u *campaign) unlessDone(ctx context.Context, reg *registration, before FirmwareState, err error) error {
 	var status *StatusError
 	if !errors.As(err, &status) || status.Code != codes.MethodNotAllowed {
 		return err
 	}
-	if state, readErr := reg.ReadInteger(ctx, firmwarePath(firmwareState)); readErr != nil || FirmwareState(state) == before {
+	// Refused, perhaps because an earlier attempt, of which only the response
+	// was lost, has begun the download.
+	if state, readErr := reg.ReadInteger(ctx, firmwarePath(firmwareState)); readErr != nil || FirmwareState(state) == Idle {
 		return err
 	}
 	return nil

@@ -175,11 +175,11 @@ func TestCloseAnytime(t *testing.T) {
 	}
 }
 
-// A device with certificates from somewhere else is not let in.
+// A device with a certificate from somewhere else is not let in.
 func TestForeignDevice(t *testing.T) {
 	foreign := must(pki.New(DefaultOptions().PKI))
 	inWorld(t, lan(), DefaultOptions(), func(w *world) {
-		w.session.device.cred = must(newCredentials(foreign, foreign.Device))
+		w.session.device.cred.cert = must(foreign.Device.TLS())
 		ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
 		defer cancel()
 		if err := w.session.Connect(ctx, reading(0)); err == nil {
@@ -187,6 +187,19 @@ func TestForeignDevice(t *testing.T) {
 		}
 		if n := w.registrations(); n != 0 {
 			t.Errorf("%d registrations", n)
+		}
+	})
+}
+
+// A device does not talk to a server with a certificate from somewhere else.
+func TestForeignServer(t *testing.T) {
+	foreign := must(pki.New(DefaultOptions().PKI))
+	inWorld(t, lan(), DefaultOptions(), func(w *world) {
+		w.session.device.cred.pool = must(foreign.Pool())
+		ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
+		defer cancel()
+		if err := w.session.Connect(ctx, reading(0)); err == nil {
+			t.Error("connected")
 		}
 	})
 }

@@ -135,6 +135,54 @@ func TestApply(t *testing.T) {
 	})
 }
 
+// A device that loses power while it applies an update does so when it boots.
+func TestPowerCutWhileApplying(t *testing.T) {
+	opt := DefaultOptions()
+	opt.Apply = true
+	inWorld(t, lan(), opt, func(w *world) {
+		w.connect()
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for !strings.Contains(w.states(), "updating") {
+				time.Sleep(100 * time.Millisecond)
+			}
+			w.session.PowerOff()
+			time.Sleep(time.Minute)
+			w.check("boot", w.session.PowerOn(w.t.Context()))
+		}()
+		w.update(10_000)
+		<-done
+		if got := w.states(); got != "downloading, downloaded, updating, idle: success" {
+			t.Error(got)
+		}
+	})
+}
+
+// When only the response to the URI is lost, the server's next attempt is
+// refused, and the update goes on all the same.
+func TestLostResponse(t *testing.T) {
+	opt := DefaultOptions()
+	opt.CoAP.Platform.AckTimeout = 500 * time.Millisecond // gives up after 15 to 23 s
+	inWorld(t, lan(), opt, func(w *world) {
+		w.connect()
+		record := w.env.Record
+		w.env.Record = func(e clients.Event) {
+			if e.Kind == clients.EventOTAState && e.Detail == "downloading" {
+				w.cutFor(30 * time.Second)
+			}
+			record(e)
+		}
+		w.update(10_000)
+		if got := w.states(); got != "downloading, downloaded" {
+			t.Error(got)
+		}
+		if got := w.session.device.location; got != "/rd/0001" {
+			t.Errorf("registered at %s; the update was to go on over the first registration", got)
+		}
+	})
+}
+
 // A download over the registration's session needs no second handshake.
 func TestSameSession(t *testing.T) {
 	opt := DefaultOptions()
@@ -243,6 +291,10 @@ func TestPackageChanges(t *testing.T) {
 			got := must(openStorage(w.env.Flash))
 			if got.size != 50_000 {
 				t.Errorf("the device has %d bytes", got.size)
+			}
+			// The change was noticed before more of the wrong package came.
+			if n, limit := w.received(50_000), w.session.device.update.flash.size+25_000; n > limit {
+				t.Errorf("%d bytes arrived, want at most %d", n, limit)
 			}
 		})
 	})
