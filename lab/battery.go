@@ -33,7 +33,7 @@ type PSMChoice struct {
 	Mode          PSMMode
 	T3324, T3412  time.Duration // with PSMTimers
 	EDRXCycle     time.Duration // with PSMEDRX
-	PagingTimeWin time.Duration
+	PagingTimeWindow time.Duration
 }
 
 // PSMMode says what a PSMChoice means.
@@ -102,7 +102,7 @@ func (p *BatteryPlan) radio(link *profiles.Profile) (sets []Setting, assumed []s
 		sets = append(sets, Setting{"radio.psm", "null"})
 		if p.PSM.Mode == PSMEDRX {
 			set("radio.idle.edrx_cycle", p.PSM.EDRXCycle)
-			set("radio.idle.ptw", p.PSM.PagingTimeWin)
+			set("radio.idle.ptw", p.PSM.PagingTimeWindow)
 		}
 		return sets, nil
 	case psm == nil:
@@ -333,7 +333,7 @@ func (p *BatteryPlan) varyRadio(run *Run, vary func(string, func(*BatteryPlan), 
 		ptw := run.Link.Radio.Idle.Cycle
 		for _, cycle := range []time.Duration{81920 * time.Millisecond, 655360 * time.Millisecond} {
 			vary("eDRX of "+units.FormatDuration(cycle)+" instead of PSM", func(p *BatteryPlan) {
-				p.PSM = PSMChoice{Mode: PSMEDRX, EDRXCycle: cycle, PagingTimeWin: ptw}
+				p.PSM = PSMChoice{Mode: PSMEDRX, EDRXCycle: cycle, PagingTimeWindow: ptw}
 			})
 		}
 	}

@@ -165,6 +165,10 @@ type RRCConfig struct {
 	// (one downlink packet in answer to one uplink packet is expected). 0 is
 	// no release assistance.
 	RAI time.Duration `conf:"rai" doc:"release this long after an exchange, by release assistance; 0 is none" max:"1h"`
+	// RAIUplink does the same for a connection that has carried uplink only:
+	// no further packet is expected. It should exceed the round trip, so that
+	// it does not cut off an answer. 0 waits for Inactivity.
+	RAIUplink time.Duration `conf:"rai_uplink" doc:"release this long after uplink that no answer has followed, by release assistance; 0 is none" max:"1h"`
 }
 
 // CDRXConfig is discontinuous reception in the connected state, TS 36.321

@@ -203,6 +203,8 @@ func (r *radio) release(now int64) int64 {
 	switch {
 	case r.rrc.RAI > 0 && r.seen[Up] && r.seen[Down]:
 		return now + int64(r.rrc.RAI)
+	case r.rrc.RAIUplink > 0 && r.seen[Up] && !r.seen[Down]:
+		return now + int64(r.rrc.RAIUplink)
 	case r.rrc.Inactivity == 0:
 		return never
 	}

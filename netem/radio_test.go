@@ -87,6 +87,18 @@ func TestReleaseAssistance(t *testing.T) {
 	r.want(20*sec, "3000 setup", "4000 tx", "4010 connected", "4010 got 3", "9010 idle")
 }
 
+func TestReleaseAssistanceWithoutAnswer(t *testing.T) {
+	cfg := cell()
+	cfg.Radio.RRC.RAIUplink = 2 * sec
+	r := newRig(t, cfg)
+	r.send(0, Up, 10)
+	r.want(10*sec, "0 idle", "0 setup", "1000 tx", "1010 connected", "1010 got 1", "3010 idle")
+	r.send(10*sec, Up, 10)
+	r.send(12*sec, Down, 10) // an answer: now the inactivity timer counts
+	r.want(30*sec, "10000 setup", "11000 tx", "11010 connected", "11010 got 2",
+		"12000 rx", "12010 connected", "12010 got 3", "17010 idle")
+}
+
 func TestConnectedDRX(t *testing.T) {
 	cfg := cell()
 	cfg.Radio.CDRX = &CDRXConfig{Inactivity: 200 * ms, Cycle: 1000 * ms, OnDuration: 100 * ms}

@@ -149,6 +149,7 @@ func (ch *checker) radio(c *RadioConfig) {
 		ch.latency("Radio.RRC.Setup.", r.Setup)
 		ch.duration("Radio.RRC.Inactivity", r.Inactivity)
 		ch.duration("Radio.RRC.RAI", r.RAI)
+		ch.duration("Radio.RRC.RAIUplink", r.RAIUplink)
 	}
 	if x := c.CDRX; x != nil {
 		ch.duration("Radio.CDRX.Inactivity", x.Inactivity)

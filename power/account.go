@@ -41,9 +41,10 @@ type Causes struct {
 	Paging   float64 `json:"paging"`   // reachability in idle
 	Sleep    float64 `json:"sleep"`    // the floor: PSM, and idle between paging occasions
 	MCU      float64 `json:"mcu"`
-	// Tail is the part of Reports and Sessions after a connection's last
-	// packet, until its release.
-	Tail float64 `json:"of_it_tail"`
+	// The parts of Reports and Sessions after a connection's last packet,
+	// until its release.
+	ReportTail  float64 `json:"of_reports_tail"`
+	SessionTail float64 `json:"of_sessions_tail"`
 }
 
 // A Cause is what a connection was for.
@@ -166,10 +167,11 @@ func (a *accountant) book(c Connection, spent States) {
 		by.TAU += c.EnergyJ
 	case CauseReport:
 		by.Reports += c.EnergyJ
+		by.ReportTail += c.TailJ
 	case CauseSession:
 		by.Sessions += c.EnergyJ
+		by.SessionTail += c.TailJ
 	}
-	by.Tail += c.TailJ
 	if !c.Start.Before(a.line.Start) {
 		a.out.Connections = append(a.out.Connections, c)
 	}

@@ -45,6 +45,8 @@ type Summary struct {
 	// PerReportJ is the mean of a connection that carried a report; at short
 	// intervals one connection carries several.
 	PerReportJ float64 `json:"per_report_connection_j"`
+	// BeforeJ is what the device spent before the window, on connecting.
+	BeforeJ float64 `json:"before_window_j"`
 	// PerByteJ is what connections cost for each byte of IP that they carried.
 	PerByteJ float64 `json:"per_byte_j"`
 }

@@ -41,8 +41,23 @@ type Profile struct {
 	Link  netem.Config       `conf:"link" doc:"the link; a direction's field directly below link holds for both directions"`
 	Radio *netem.RadioConfig `conf:"radio" doc:"the cellular radio; null removes an inherited one"`
 	Power Power              `conf:"power" doc:"the modem's mean power in each radio state"`
+	TC    TC                 `conf:"tc" doc:"what engines tc and vm get in place of grants"`
 
 	dec *confyaml.Decoder // knows where each value comes from
+}
+
+// TC approximates grants for the kernel's netem, which has none. A direction
+// that a rate times needs no approximation and takes none.
+type TC struct {
+	Up   TCDirection `conf:"up" doc:"device to platform"`
+	Down TCDirection `conf:"down" doc:"platform to device"`
+}
+
+// TCDirection is one direction's approximation.
+type TCDirection struct {
+	Rate units.BitRate `conf:"rate" doc:"sustained rate in place of grants"`
+	// Delay is what access and the cycle of grants add to the link's delay.
+	Delay time.Duration `conf:"delay" doc:"added to the link's delay, for access and the grants' cycle" max:"1h"`
 }
 
 // Power is the modem's mean power in each radio state, for a first estimate

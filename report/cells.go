@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/thinlink/thinlink/internal/units"
+	"github.com/thinlink/thinlink/lab"
 )
 
 // lossPath is the override that curves are drawn against.
@@ -25,8 +26,8 @@ type cell struct {
 	runs []*Record
 }
 
-// A grid is a folder's runs by cell, with what varies in a stable order,
-// whatever the order in which a sweep's runs ended.
+// A grid is a folder's runs by cell. What varies is in a stable order, the
+// sweep's or by name, whatever the order in which runs ended.
 type grid struct {
 	views, profiles, stacks, losses []string
 	cells                           []*cell
@@ -35,7 +36,17 @@ type grid struct {
 	fixed map[string]string
 }
 
-func newGrid(records []*Record) *grid {
+func newGrid(records []*Record) *grid { return newGridLike(records, &lab.SweepInfo{}) }
+
+// grid has the order of the sweep that wrote the folder, if one did.
+func (f *Folder) grid() *grid {
+	if f.Sweep == nil {
+		return newGrid(f.Records)
+	}
+	return newGridLike(f.Records, f.Sweep)
+}
+
+func newGridLike(records []*Record, order *lab.SweepInfo) *grid {
 	g := &grid{byKey: make(map[cellKey]*cell), fixed: sharedSets(records)}
 	views := make(map[string]*Record)
 	engines := distinct(records, func(r *Record) string { return r.Engine })
@@ -47,26 +58,63 @@ func newGrid(records []*Record) *grid {
 			g.byKey[key] = c
 			g.cells = append(g.cells, c)
 		}
-		views[key.View] = r
+		if views[key.View] == nil {
+			views[key.View] = r
+			g.views = append(g.views, key.View)
+		}
 		c.runs = append(c.runs, r)
 	}
-	g.views = slices.SortedFunc(maps.Keys(views), func(a, b string) int {
-		return cmp.Or(cmp.Compare(scenarioRank(views[a].Scenario), scenarioRank(views[b].Scenario)),
-			cmp.Compare(len(views[a].Interrupt), len(views[b].Interrupt)), cmp.Compare(a, b))
+	slices.SortFunc(g.views, func(a, b string) int {
+		x, y := views[a], views[b]
+		return cmp.Or(cmp.Compare(scenarioRank(x.Scenario), scenarioRank(y.Scenario)),
+			cmp.Compare(disruptionRank(order, x.Interrupt), disruptionRank(order, y.Interrupt)), cmp.Compare(a, b))
 	})
 	g.profiles = distinct(records, func(r *Record) string { return r.Profile })
-	g.stacks = distinct(records, func(r *Record) string { return stackOf(r, g.fixed) })
+	slices.SortFunc(g.profiles, like(order.Profiles))
+	stackNames := make(map[string]string)
+	for _, r := range records {
+		stackNames[stackOf(r, g.fixed)] = r.Stack
+	}
+	byStack := like(order.Stacks)
+	g.stacks = slices.SortedFunc(maps.Keys(stackNames), func(a, b string) int {
+		return cmp.Or(byStack(stackNames[a], stackNames[b]), cmp.Compare(a, b))
+	})
 	g.losses = distinct(records, func(r *Record) string { return r.Set[lossPath] })
-	slices.SortStableFunc(g.losses, func(a, b string) int { return cmp.Compare(lossValue(a), lossValue(b)) })
-	slices.SortFunc(g.cells, func(a, b *cell) int {
+	byLoss := func(a, b string) int { return cmp.Compare(lossValue(a), lossValue(b)) }
+	slices.SortStableFunc(g.losses, byLoss)
+	slices.SortStableFunc(g.cells, func(a, b *cell) int {
 		return cmp.Or(cmp.Compare(slices.Index(g.views, a.View), slices.Index(g.views, b.View)),
-			cmp.Compare(a.Profile, b.Profile), cmp.Compare(lossValue(a.Loss), lossValue(b.Loss)),
-			cmp.Compare(a.Stack, b.Stack))
+			cmp.Compare(slices.Index(g.profiles, a.Profile), slices.Index(g.profiles, b.Profile)), byLoss(a.Loss, b.Loss),
+			cmp.Compare(slices.Index(g.stacks, a.Stack), slices.Index(g.stacks, b.Stack)))
 	})
 	for _, c := range g.cells {
 		slices.SortStableFunc(c.runs, func(a, b *Record) int { return cmp.Compare(a.Seed, b.Seed) })
 	}
 	return g
+}
+
+// like orders names as a list has them, and others after it by name.
+func like(list []string) func(a, b string) int {
+	rank := func(name string) int {
+		if i := slices.Index(list, name); i >= 0 {
+			return i
+		}
+		return len(list)
+	}
+	return func(a, b string) int { return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a, b)) }
+}
+
+// disruptionRank puts runs without interruption first.
+func disruptionRank(order *lab.SweepInfo, name string) int {
+	if name == "" {
+		return -1
+	}
+	for i, d := range order.Disruptions {
+		if d.Name == name {
+			return i
+		}
+	}
+	return len(order.Disruptions)
 }
 
 func (g *grid) at(view, profile, stack, loss string) *cell {
@@ -153,12 +201,16 @@ func scenarioRank(name string) int {
 	return len(scenarioOrder)
 }
 
-func distinct(records []*Record, of func(*Record) string) []string {
+// distinct lists values in the order in which they come.
+func distinct(records []*Record, of func(*Record) string) (values []string) {
 	seen := make(map[string]bool)
 	for _, r := range records {
-		seen[of(r)] = true
+		if v := of(r); !seen[v] {
+			seen[v] = true
+			values = append(values, v)
+		}
 	}
-	return slices.Sorted(maps.Keys(seen))
+	return values
 }
 
 // lossValue is a loss as a share, below 0 for the profile's own.

@@ -97,12 +97,15 @@ func HTML(w io.Writer, f *Folder) error {
 }
 
 func newReportPage(f *Folder) *reportPage {
-	g := newGrid(f.Records)
+	g := f.grid()
 	p := &reportPage{
 		Title: f.title(), Lead: g.lead(f.Records), Notices: notices(f), Summary: g.summary(),
 		Stacks: g.stacks, Profiles: g.profiles,
 		LayerNames: layerNames, DirectionNames: directionNames,
 		Table: g.table(), Sources: sources(f, g),
+	}
+	if f.Sweep != nil {
+		p.Description = f.Sweep.Description
 	}
 	var metrics, losses []option
 	for _, m := range heatMetrics {
@@ -147,7 +150,7 @@ func (p *reportPage) addView(g *grid, view string) {
 		}
 		maps, scale := g.heatMaps(view, m)
 		s := heatSection{View: view, Metric: m.name, Heading: m.axis() + ": " + view, Scale: scale,
-			Min: m.format(scale.Min), Max: m.format(scale.Max)}
+			Min: threeDigits(scale.Min / m.per), Max: threeDigits(scale.Max/m.per) + strings.TrimSuffix(" "+m.unit, " ")}
 		for _, h := range maps {
 			fig := heatFigure{Map: h, Scale: scale}
 			if slices.Contains(g.profiles, h.Title) {

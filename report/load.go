@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/thinlink/thinlink/lab"
 	"github.com/thinlink/thinlink/measure"
 )
 
@@ -36,9 +37,11 @@ type Folder struct {
 	Dir      string
 	Records  []*Record
 	Warnings []string // doubts about the file itself
+	// Sweep says what was asked for, if a sweep wrote the folder; else nil.
+	Sweep *lab.SweepInfo
 }
 
-// Load reads dir's results. Of several lines with one key the last counts. A
+// Load reads dir's results. Of several lines about one run the last counts. A
 // last line that is torn, as after a power cut, is left out with a warning;
 // any other damage is an error with the line's number.
 func Load(dir string) (*Folder, error) {
@@ -61,8 +64,39 @@ func Load(dir string) (*Folder, error) {
 	if len(records) == 0 {
 		return nil, fmt.Errorf("%s holds no results", name)
 	}
-	f.Records = records
+	f.Records = sorted(records) // they are in the order in which runs ended
+	if f.Sweep, err = loadSweep(dir); err != nil {
+		return nil, err
+	}
 	return f, nil
+}
+
+func loadSweep(dir string) (*lab.SweepInfo, error) {
+	name := filepath.Join(dir, lab.SweepFile)
+	data, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	info := &lab.SweepInfo{}
+	if err := json.Unmarshal(data, info); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return info, nil
+}
+
+// identity tells a run's repetition in a deterministic engine, which only
+// counts once, from another run. "" is like nothing else.
+func (r *Record) identity() string {
+	if r.Key != "" || r.Engine != "sim" {
+		return r.Key
+	}
+	id, err := json.Marshal([]any{r.Profile, r.Scenario, r.Stack, r.Seed, r.Set, r.Interrupt})
+	if err != nil {
+		panic(err) // strings and numbers
+	}
+	return string(id)
 }
 
 // parseRecords decodes JSON lines; torn says that the last was incomplete. An
@@ -82,11 +116,12 @@ func parseRecords(data []byte) (records []*Record, torn bool, err error) {
 			}
 			return nil, false, fmt.Errorf("%d: %w", n, err)
 		}
-		if i, ok := at[r.Key]; ok && r.Key != "" {
+		id := r.identity()
+		if i, ok := at[id]; ok && id != "" {
 			records[i] = r
 			continue
 		}
-		at[r.Key] = len(records)
+		at[id] = len(records)
 		records = append(records, r)
 	}
 	return records, false, nil

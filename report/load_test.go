@@ -29,11 +29,41 @@ func TestLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// In order of names: ltem has replaced the first line.
 	if len(f.Records) != 4 || f.Records[0].Profile != "ltem" || !f.Records[0].Completed || f.Records[1].Interrupt != "reboot@70%" {
 		t.Errorf("records: %+v", f.Records)
 	}
 	if len(f.Warnings) != 1 {
 		t.Errorf("warnings: %q", f.Warnings)
+	}
+}
+
+// TestLoadOrder: the grid is as the sweep has it, and runs again count once.
+func TestLoadOrder(t *testing.T) {
+	dir := writeResults(t, `{"profile":"a","stack":"x","engine":"sim","seed":1}
+{"profile":"b","stack":"x","engine":"sim","seed":1}
+{"profile":"a","stack":"y","engine":"sim","seed":1}
+{"profile":"a","stack":"x","engine":"sim","seed":1,"completed":true}
+{"profile":"a","stack":"x","engine":"tc","seed":1}
+{"profile":"a","stack":"x","engine":"tc","seed":1}
+`)
+	info := `{"title":"a title","profiles":["b","a"],"stacks":["y","x"]}`
+	if err := os.WriteFile(filepath.Join(dir, "sweep.json"), []byte(info), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	f, err := Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, r := range f.Records {
+		got = append(got, r.Profile+r.Stack+r.Engine)
+	}
+	if want := "axsim axtc axtc aysim bxsim"; strings.Join(got, " ") != want || !f.Records[0].Completed {
+		t.Errorf("order %q, want %q", got, want)
+	}
+	if g := f.grid(); g.profiles[0] != "b" || g.stacks[0] != "y" || f.title() != "a title" {
+		t.Errorf("profiles %q, stacks %q, title %q", g.profiles, g.stacks, f.title())
 	}
 }
 

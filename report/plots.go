@@ -126,7 +126,7 @@ func (s *plotSet) add(name string, width, height vg.Length, fill func(*plot.Plot
 }
 
 func plotsOf(f *Folder) ([]namedPlot, error) {
-	g := newGrid(f.Records)
+	g := f.grid()
 	s := &plotSet{}
 	for _, view := range g.views {
 		for _, m := range heatMetrics {

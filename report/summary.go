@@ -21,6 +21,9 @@ type sourceValue struct {
 }
 
 func (f *Folder) title() string {
+	if f.Sweep != nil && f.Sweep.Title != "" {
+		return f.Sweep.Title
+	}
 	abs, err := filepath.Abs(f.Dir)
 	if err != nil {
 		abs = f.Dir
@@ -49,7 +52,7 @@ func (g *grid) lead(records []*Record) string {
 func notices(f *Folder) []string {
 	out := slices.Clone(f.Warnings)
 	single, doubtful := 0, 0
-	g := newGrid(f.Records)
+	g := f.grid()
 	for _, c := range g.cells {
 		switch {
 		case len(c.runs) < 3:
@@ -257,6 +260,7 @@ func sources(f *Folder, g *grid) []source {
 	add("profiles", false, strings.Join(g.profiles, ", "))
 	add("stacks", false, strings.Join(g.stacks, ", "))
 	add("seeds", false, seedRanges(f.Records))
+	add("interruptions", true, interruptions(f)...)
 	var fixed []string
 	for _, path := range slices.Sorted(maps.Keys(g.fixed)) {
 		fixed = append(fixed, path+"="+g.fixed[path])
@@ -271,6 +275,23 @@ func sources(f *Folder, g *grid) []source {
 	})...)
 	add("warnings", false, counted(f.Records, func(r *Record) []string { return r.Warnings })...)
 	return out
+}
+
+// interruptions says what the names of a sweep's interruptions mean.
+func interruptions(f *Folder) (list []string) {
+	if f.Sweep == nil {
+		return nil
+	}
+	for _, d := range f.Sweep.Disruptions {
+		events := make([]string, len(d.Events))
+		for i, e := range d.Events {
+			events[i] = e.String()
+		}
+		if len(events) > 0 {
+			list = append(list, d.Name+": "+strings.Join(events, ","))
+		}
+	}
+	return list
 }
 
 // counted lists texts with the number of runs that have them, the most
