@@ -222,9 +222,10 @@ func reading(n int) clients.Reading {
 	}
 }
 
+// image is random, and another one for every size.
 func image(size int) clients.Image {
 	data := make([]byte, size)
-	rand.NewChaCha8([32]byte{1}).Read(data)
+	rand.NewChaCha8([32]byte{byte(size), byte(size >> 8)}).Read(data)
 	return clients.Image{Name: "firmware", Version: "2.0.0", Data: data, SHA256: sha256.Sum256(data)}
 }
 
