@@ -30,9 +30,9 @@ type BatteryPlan struct {
 
 // PSMChoice is how a device saves power between reports.
 type PSMChoice struct {
-	Mode          PSMMode
-	T3324, T3412  time.Duration // with PSMTimers
-	EDRXCycle     time.Duration // with PSMEDRX
+	Mode             PSMMode
+	T3324, T3412     time.Duration // with PSMTimers
+	EDRXCycle        time.Duration // with PSMEDRX
 	PagingTimeWindow time.Duration
 }
 
@@ -204,6 +204,8 @@ type BatteryCase struct {
 	Years float64 `json:"years"`
 	MeanW float64 `json:"mean_w"`
 	Error string  `json:"error,omitempty"`
+	// Warnings are doubts, such as reports that were lost.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // Life extrapolates a plan's result.

@@ -112,7 +112,10 @@ func (r *Run) account(trace *measure.Trace, res *measure.Result) {
 	if r.Link.Radio == nil && r.MCU == (power.MCU{}) {
 		return
 	}
-	line := timeline(trace)
+	line, arrived := timeline(trace)
+	if due := len(line.Reports); r.Scenario.Kind == KindPower && arrived < due {
+		res.Warnings = append(res.Warnings, fmt.Sprintf("%d of %d reports did not reach the platform", due-arrived, due))
+	}
 	a := r.Model.Account(line, r.Network)
 	bytes := res.Up.Bytes + res.Down.Bytes
 	a.AddMCU(r.MCU, power.Work{
@@ -128,10 +131,10 @@ func (r *Run) account(trace *measure.Trace, res *measure.Result) {
 
 // timeline takes the radio's timeline from a trace, over its measured window.
 // A report counts where it is due in scenario power, elsewhere where it
-// arrives.
-func timeline(t *measure.Trace) power.Timeline {
+// arrives; arrived is the number of those that did.
+func timeline(t *measure.Trace) (_ power.Timeline, arrived int) {
 	line := power.Timeline{Start: t.WindowStart, End: t.WindowEnd}
-	var due, arrived []time.Time
+	var due, got []time.Time
 	for _, e := range t.Events {
 		switch inside := !e.Time.Before(t.WindowStart) && e.Time.Before(t.WindowEnd); {
 		case e.Kind == measure.EventRadio:
@@ -139,11 +142,11 @@ func timeline(t *measure.Trace) power.Timeline {
 		case e.Kind == eventDue && inside:
 			due = append(due, e.Time)
 		case e.Kind == clients.EventReport && inside:
-			arrived = append(arrived, e.Time)
+			got = append(got, e.Time)
 		}
 	}
 	if line.Reports = due; len(due) == 0 {
-		line.Reports = arrived
+		line.Reports = got
 	}
-	return line
+	return line, len(got)
 }

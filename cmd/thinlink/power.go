@@ -321,7 +321,7 @@ func (q *question) answer(results map[*lab.Run]*measure.Result) (err error) {
 		if err != nil {
 			c.Error = err.Error()
 		} else {
-			c.Years, c.MeanW = life.Years, life.MeanW
+			c.Years, c.MeanW, c.Warnings = life.Years, life.MeanW, life.Warnings
 		}
 		q.life.Sensitivity = append(q.life.Sensitivity, c)
 	}

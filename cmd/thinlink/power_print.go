@@ -58,7 +58,7 @@ func printSensitivity(b *strings.Builder, l *lab.BatteryLife) {
 			fmt.Fprintf(t, "  %s\tfailed: %s\n", c.What, c.Error)
 			continue
 		}
-		fmt.Fprintf(t, "  %s\t%s\t%+.0f %%\n", c.What, years(c.Years), 100*(c.Years/l.Years-1))
+		fmt.Fprintf(t, "  %s\t%s\t%+.0f %%\t%s\n", c.What, years(c.Years), 100*(c.Years/l.Years-1), strings.Join(c.Warnings, "; "))
 	}
 	t.Flush()
 }
