@@ -218,7 +218,6 @@ func TestCompareInBrowser(t *testing.T) {
 	c := Compare(Side{"before", a}, Side{"after", b}, DefaultLevel)
 	page := writeTestPage(t, func(w io.Writer) error { return CompareHTML(w, c) })
 	got := probe(t, page, `
-		const c = document.querySelector("select[data-choice=metric]"); c.value = "completion_s"; c.dispatchEvent(new Event("change"));
 		const colored = Array.from(document.querySelectorAll("section:not([hidden]) table.heat td")).filter((td) => td.style.backgroundColor);
 		return [colored.length, colored.every((td) => td.closest("tr").dataset.stack === "mqtt-https"), document.documentElement.scrollWidth <= innerWidth];`)
 	if want := `[5,true,true]`; got != want {

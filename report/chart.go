@@ -78,6 +78,7 @@ type columnChart struct {
 type scale struct {
 	Min, Max float64
 	Log      bool
+	Whole    bool // of numbers that have no fractions
 }
 
 // newScale covers values. Beyond a factor of 30 it is logarithmic, if all are
@@ -85,7 +86,7 @@ type scale struct {
 func newScale(values []float64) scale {
 	values = slices.DeleteFunc(slices.Clone(values), math.IsNaN)
 	if len(values) == 0 {
-		return scale{0, 1, false}
+		return scale{Min: 0, Max: 1}
 	}
 	s := scale{Min: slices.Min(values), Max: slices.Max(values)}
 	s.Log = s.Min > 0 && s.Max > 30*s.Min
@@ -109,6 +110,9 @@ func (s scale) ticks(n int) []float64 {
 		return s.logTicks(n)
 	}
 	step := niceStep((s.Max - s.Min) / float64(max(n, 1)))
+	if s.Whole {
+		step = max(step, 1)
+	}
 	var t []float64
 	for k := math.Ceil(s.Min/step - 1e-9); k*step <= s.Max+step*1e-9 && len(t) < 50; k++ {
 		t = append(t, k*step+0) // +0: no negative zero

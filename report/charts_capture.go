@@ -89,16 +89,23 @@ func overTime(title string, t *measure.Traffic, length time.Duration) []*columnC
 	return []*columnChart{bytes, packets}
 }
 
+// usualLengths is where a histogram ends at the earliest, so that runs compare.
+const usualLengths = 1500
+
 // lengths is a trace's histogram of packet lengths.
 func lengths(title string, t *measure.Traffic) *columnChart {
 	c := &columnChart{Title: title + ": packet lengths", XLabel: "IP packet length, B", YLabel: "packets", Step: lengthBin}
-	// The axis begins at 0 and ends after the longest, empty bins included.
-	for _, b := range t.Lengths {
-		for from := lengthBin * len(c.X); from < b.From; from += lengthBin {
+	// The axis begins at 0; empty bins count.
+	fill := func(end int) {
+		for from := lengthBin * len(c.X); from < end; from += lengthBin {
 			c.add(float64(from), 0, 0, "", "")
 		}
+	}
+	for _, b := range t.Lengths {
+		fill(b.From)
 		c.add(float64(b.From), float64(b.Down), float64(b.Up), fmt.Sprintf("%d to %d B", b.From, b.To-1), "")
 	}
+	fill(usualLengths)
 	return c
 }
 

@@ -102,7 +102,7 @@ var completion = &metric{
 	}, has: always,
 }
 
-var compareMetrics = []*metric{completion, completionTime, linkBytes, wastedBytes, energy, retransmissions, spurious}
+var compareMetrics = []*metric{completionTime, linkBytes, wastedBytes, energy, retransmissions, spurious, completion}
 
 // Compare compares two sets of runs at a significance level between 0 and 1.
 func Compare(a, b Side, level float64) *Comparison {
@@ -171,7 +171,7 @@ func (c *Comparison) align(a, b []*Record) (left, right []*Record) {
 		}
 		c.Settings = append(c.Settings, SettingDifference{label.name, x, y})
 		for _, r := range slices.Concat(left, right) {
-			*label.field(r) = orNone(x) + " or " + orNone(y)
+			*label.field(r) = "A or B"
 		}
 	}
 	for _, path := range setPaths(slices.Concat(left, right)) {

@@ -119,7 +119,7 @@ func TestCompareSettings(t *testing.T) {
 	if len(got) != 4 || got["stack"] != "x y" || got["link.loss"] != "0% 2%" || got["image"] != "256KiB 1MiB" || got["version"] != " v2" {
 		t.Errorf("settings: %v", got)
 	}
-	if d := verdictOf(t, c, "x or y", "", "completion_s"); d.Verdict != More || len(c.OnlyA)+len(c.OnlyB) > 0 {
+	if d := verdictOf(t, c, "A or B", "", "completion_s"); d.Verdict != More || len(c.OnlyA)+len(c.OnlyB) > 0 {
 		t.Errorf("difference %+v, only %v %v", d, c.OnlyA, c.OnlyB)
 	}
 	if a[0].Stack != "x" || a[0].Set["image"] != "256KiB" {

@@ -169,7 +169,7 @@ func (c *barChart) plot(p *plot.Plot, heading string) error {
 	p.X.Label.Text = c.XLabel
 	p.X.Min, p.X.Max = 0, ceilTo(c.longest(), 5)
 	p.Y.Min, p.Y.Max = -.6, float64(len(c.Rows))-.4
-	p.X.Tick.Marker = ticker(scale{0, p.X.Max, false}.ticks(5))
+	p.X.Tick.Marker = ticker(scale{Max: p.X.Max}.ticks(5))
 	labels := make([]string, len(c.Rows))
 	for i, r := range c.Rows {
 		labels[i] = r.Name

@@ -166,7 +166,7 @@ func markerPath(style int) string {
 func (c *barChart) SVG() template.HTML {
 	const left, right, thick = 4., svgWidth - 8., 12.
 	s := &svg{}
-	f := &frame{s: s, left: left, right: right, top: 4, x: scale{0, ceilTo(c.longest(), 5), false}}
+	f := &frame{s: s, left: left, right: right, top: 4, x: scale{Max: ceilTo(c.longest(), 5)}}
 	y := f.top
 	for _, r := range c.Rows {
 		s.printf(`<g class="row" data-stack="%s">`, html.EscapeString(r.Name))
@@ -239,9 +239,9 @@ func (c *columnChart) SVG() template.HTML {
 
 func (c *columnChart) xScale() scale {
 	if len(c.X) == 0 {
-		return scale{0, 1, false}
+		return scale{Max: 1}
 	}
-	return scale{c.X[0], c.X[len(c.X)-1] + c.Step, false}
+	return scale{Min: c.X[0], Max: c.X[len(c.X)-1] + c.Step}
 }
 
 func (c *columnChart) yScale() scale {
@@ -249,5 +249,5 @@ func (c *columnChart) yScale() scale {
 	for i := range c.X {
 		m = max(m, c.Down[i]+c.Up[i])
 	}
-	return scale{0, ceilTo(m, 5), false}
+	return scale{Max: ceilTo(max(m, 1), 5), Whole: true}
 }

@@ -13,7 +13,7 @@ import (
 )
 
 func newReport() *cobra.Command {
-	var out, svg, png string
+	var out, svg, png, csv, parquet string
 	cmd := &cobra.Command{
 		Use:   "report DIR",
 		Short: "show a directory of results as one HTML page",
@@ -37,24 +37,49 @@ print.`,
 			if err := writePage(cmd.OutOrStdout(), out, func(w io.Writer) error { return report.HTML(w, f) }); err != nil {
 				return err
 			}
-			for format, dir := range map[string]string{"svg": svg, "png": png} {
-				if dir == "" {
+			for _, table := range []struct {
+				name  string
+				write func(io.Writer, *report.Folder) error
+			}{{csv, report.WriteCSV}, {parquet, report.WriteParquet}} {
+				if table.name == "" {
 					continue
 				}
-				names, err := report.Plots(dir, format, f)
-				if err != nil {
-					return &exitError{exitMachine, err}
+				if err := writePage(cmd.OutOrStdout(), table.name, func(w io.Writer) error { return table.write(w, f) }); err != nil {
+					return err
 				}
-				fmt.Fprintf(cmd.ErrOrStderr(), "%s: %d charts\n", dir, len(names))
 			}
-			return nil
+			return writeCharts(cmd.ErrOrStderr(), f, svg, png)
 		},
 	}
 	fl := cmd.Flags()
 	fl.StringVarP(&out, "output", "o", "", "the page's file; - is standard output (default: report.html in DIR)")
 	fl.StringVar(&svg, "svg", "", "directory for the charts as SVG files")
 	fl.StringVar(&png, "png", "", "directory for the charts as PNG files")
+	fl.StringVar(&csv, "csv", "", "file for the results as CSV, one row per run")
+	fl.StringVar(&parquet, "parquet", "", "file for the results as Parquet")
 	return cmd
+}
+
+// writeCharts writes the charts into the directories that are named.
+func writeCharts(stderr io.Writer, f *report.Folder, svg, png string) error {
+	for _, to := range []struct{ format, dir string }{{"svg", svg}, {"png", png}} {
+		if to.dir == "" {
+			continue
+		}
+		names, err := report.Plots(to.dir, to.format, f)
+		if err != nil {
+			return &exitError{exitMachine, err}
+		}
+		fmt.Fprintf(stderr, "%s: %s\n", to.dir, countOf(len(names), "chart"))
+	}
+	return nil
+}
+
+func countOf(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // writePage writes a file in one go: a page that failed half-way is no page.
