@@ -360,9 +360,12 @@ func (p *BatteryPlan) varySession(run *Run, vary func(string, func(*BatteryPlan)
 		}
 	}
 	if run.Stack.LwM2M.Security == "certificate" && run.Scenario.Interval > 5*time.Minute {
-		nat := Setting{"nat_timeout", "300s"}
-		vary("NAT forgets after 300 s, with CID", nil, nat, Setting{"stack.lwm2m.connection_id", "true"})
-		vary("NAT forgets after 300 s, without CID", nil, nat, Setting{"stack.lwm2m.connection_id", "false"})
+		// Confirmable, so that the device notices a dead session and the
+		// variants differ by the handshake alone.
+		nat, con := Setting{"nat_timeout", "300s"}, Setting{"stack.lwm2m.notify", "con"}
+		vary("confirmable reports", nil, con)
+		vary("confirmable, NAT forgets after 300 s, with CID", nil, con, nat, Setting{"stack.lwm2m.connection_id", "true"})
+		vary("confirmable, NAT forgets after 300 s, without CID", nil, con, nat, Setting{"stack.lwm2m.connection_id", "false"})
 	}
 	vary("stack mqtt", func(p *BatteryPlan) { p.Stack = "mqtt" })
 }

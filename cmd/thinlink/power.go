@@ -23,7 +23,7 @@ func newPower() *cobra.Command {
 		Short: "energy and battery life by module models, and measured captures",
 		Args:  cobra.NoArgs,
 	}
-	cmd.AddCommand(newBattery(), newExchange(), newModules())
+	cmd.AddCommand(newBattery(), newExchange(), newModules(), newImport(), newMeter())
 	return cmd
 }
 

@@ -1,0 +1,212 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/thinlink/thinlink/internal/units"
+	"github.com/thinlink/thinlink/power"
+	"github.com/thinlink/thinlink/power/meter"
+	"github.com/thinlink/thinlink/profiles"
+)
+
+// importFlags are what thinlink power import takes.
+type importFlags struct {
+	voltage, module, profile string
+	from, to                 time.Duration
+	baseline                 string
+	json                     bool
+}
+
+func newImport() *cobra.Command {
+	var f importFlags
+	cmd := &cobra.Command{
+		Use:   "import FILE",
+		Short: "integrate a CSV export of a PPK2, Otii or Joulescope, and say what is wrong with it",
+		Example: `  thinlink power import ppk.csv --voltage 3.7V --module nrf9160 -p ltem
+  thinlink power import otii.csv --from 10s --to 610s --baseline 12mW --json`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd.OutOrStdout(), args[0]) },
+	}
+	fl := cmd.Flags()
+	fl.StringVar(&f.voltage, "voltage", "", "supply, for files with currents only (default: the module's)")
+	fl.StringVar(&f.module, "module", "", "module model that was measured: a peak far from its own is said")
+	fl.StringVarP(&f.profile, "profile", "p", "nbiot", "profile whose technology the module spoke")
+	fl.DurationVar(&f.from, "from", 0, "leave out what is before, counted from the first sample")
+	fl.DurationVar(&f.to, "to", 0, "leave out what is after; 0 is the end")
+	fl.StringVar(&f.baseline, "baseline", "0", "power to take off, for example of a board without its modem")
+	fl.BoolVar(&f.json, "json", false, "print one JSON object")
+	complete(cmd, "module", power.Names)
+	complete(cmd, "profile", profiles.Names)
+	return cmd
+}
+
+// imported is what import prints as JSON.
+type imported struct {
+	File string `json:"file"`
+	*meter.Capture
+	EnergyWh    float64 `json:"energy_wh"`
+	BaselineW   float64 `json:"baseline_w"`
+	AboveFloorJ float64 `json:"above_baseline_j"`
+}
+
+func (f *importFlags) run(w io.Writer, name string) error {
+	opt, err := f.options()
+	if err != nil {
+		return err
+	}
+	baseline, err := units.ParsePower(f.baseline)
+	if err != nil {
+		return fmt.Errorf("--baseline: %w", err)
+	}
+	file, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	c, err := meter.Read(file, opt)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	out := imported{name, c, c.EnergyJ / 3600, float64(baseline) / 1e9, c.AboveFloorJ(float64(baseline) / 1e9)}
+	if f.json {
+		return json.NewEncoder(w).Encode(out)
+	}
+	return out.print(w)
+}
+
+func (f *importFlags) options() (opt meter.Options, err error) {
+	opt.From, opt.To = f.from.Seconds(), f.to.Seconds()
+	if f.module != "" {
+		module, err := power.Load(f.module)
+		if err != nil {
+			return opt, err
+		}
+		link, err := profiles.Load(f.profile)
+		if err != nil {
+			return opt, err
+		}
+		model, err := module.Model(link.Technology, nil)
+		if err != nil {
+			return opt, err
+		}
+		opt.Voltage, opt.TXW = module.Voltage.Volts(), model.TX
+	}
+	if f.voltage != "" {
+		v, err := units.ParseVoltage(f.voltage)
+		if err != nil {
+			return opt, fmt.Errorf("--voltage: %w", err)
+		}
+		opt.Voltage = v.Volts()
+	}
+	return opt, nil
+}
+
+func (i *imported) print(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "%s\t%s, %d samples in %.4g s\n", i.File, i.Tool, i.Samples, i.DurationS)
+	fmt.Fprintf(t, "energy\t%s, %.4g mWh\n", joules(i.EnergyJ), 1000*i.EnergyWh)
+	if i.BaselineW > 0 {
+		fmt.Fprintf(t, "above %s\t%s\n", watts(i.BaselineW), joules(i.AboveFloorJ))
+	}
+	fmt.Fprintf(t, "mean, peak, floor\t%s, %s, %s\n", watts(i.MeanW), watts(i.PeakW), watts(i.FloorW))
+	for _, warning := range i.Warnings {
+		fmt.Fprintf(t, "warning\t%s\n", warning)
+	}
+	return t.Flush()
+}
+
+// meterFlags are what thinlink power meter takes.
+type meterFlags struct {
+	sensor             string
+	interval, duration time.Duration
+	out                string
+	list               bool
+}
+
+func newMeter() *cobra.Command {
+	var f meterFlags
+	cmd := &cobra.Command{
+		Use:   "meter",
+		Short: "record a kernel power sensor (INA219, INA226, INA260, ... by hwmon or IIO) as CSV for import",
+		Example: `  thinlink power meter --list
+  thinlink power meter --interval 10ms --duration 10m -o run.csv && thinlink power import run.csv`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
+	}
+	fl := cmd.Flags()
+	fl.StringVar(&f.sensor, "sensor", "", "name or path, if there are several")
+	fl.DurationVar(&f.interval, "interval", 100*time.Millisecond, "time between samples")
+	fl.DurationVar(&f.duration, "duration", 0, "0 records until interrupted")
+	fl.StringVarP(&f.out, "output", "o", "", "file (default: standard output)")
+	fl.BoolVar(&f.list, "list", false, "list the sensors")
+	return cmd
+}
+
+func (f *meterFlags) run(cmd *cobra.Command) error {
+	if f.interval < time.Millisecond || f.duration < 0 {
+		return fmt.Errorf("--interval %v --duration %v: want at least 1ms, and not less than 0", f.interval, f.duration)
+	}
+	sensors, err := meter.Sensors(os.DirFS("/sys"))
+	if err != nil {
+		return &exitError{exitMachine, err}
+	}
+	if f.list {
+		for i := range sensors {
+			fmt.Fprintf(cmd.OutOrStdout(), "%s\t%s\n", sensors[i].Path, sensors[i].Name)
+		}
+		return nil
+	}
+	sensor, err := meter.Choose(sensors, f.sensor)
+	if errors.Is(err, meter.ErrNoSensor) {
+		return &exitError{exitMachine, err}
+	} else if err != nil {
+		return err
+	}
+	out := cmd.OutOrStdout()
+	if f.out != "" {
+		file, err := os.Create(f.out)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		out = file
+	}
+	return f.record(cmd.Context(), sensor, out)
+}
+
+// record samples until its time is over or somebody interrupts.
+func (f *meterFlags) record(ctx context.Context, sensor *meter.Sensor, out io.Writer) (err error) {
+	b := bufio.NewWriter(out)
+	defer func() { err = errors.Join(err, b.Flush()) }()
+	fmt.Fprintln(b, "Time (s),Power (W)")
+	tick := time.NewTicker(f.interval)
+	defer tick.Stop()
+	for start := time.Now(); ; {
+		w, err := sensor.Power()
+		if err != nil {
+			return err
+		}
+		at := time.Since(start)
+		if _, err := fmt.Fprintf(b, "%.6f,%.6f\n", at.Seconds(), w); err != nil {
+			return err
+		}
+		if f.duration > 0 && at >= f.duration {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}

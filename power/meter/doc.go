@@ -1,0 +1,22 @@
+// Package meter reads measured power: CSV exports of Nordic's Power Profiler
+// Kit II, Qoitech's Otii and Joulescope, and the kernel's sensors INA219,
+// INA226, INA260 and their relatives through hwmon and IIO.
+//
+//	capture, err := meter.Read(file, meter.Options{Voltage: 3.7})
+//	capture.EnergyJ, capture.MeanW, capture.Warnings
+//	sensors := meter.Sensors(os.DirFS("/sys"))
+//	watts, err := sensors[0].Power()
+//
+// A Capture is integrated as it is read, so that an hour at 100,000 samples
+// per second fits; what is kept are its Bins. Columns are found by the names
+// and units of the header line; without units they are s, A, V and W.
+//
+// What is doubtful is a warning: gaps (they are left out, not bridged), samples
+// that are missing or not numbers, time that goes back, a maximum that looks
+// like the end of the range, a sign that looks like reversed leads, and, with
+// the modem's model, a peak that only a wrong unit or a wrong shunt explains.
+//
+// Limitations: times must be numbers, not dates; the binary forms (.ppk2, .jls,
+// .otii3) are not read; captures are not aligned with a run's packets; sensors
+// are read through the kernel's drivers only, not over I2C directly.
+package meter
