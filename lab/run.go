@@ -25,6 +25,8 @@ type Run struct {
 	Model   power.Model
 	Network power.Network
 	MCU     power.MCU
+	// Timers is TimersProfile if Stack has the link's timers, else "".
+	Timers string `json:",omitempty"`
 	// Interrupts happen during a firmware update.
 	Interrupts []Interruption `json:",omitempty"`
 	PKI        *pki.Material  `json:",omitempty"`
@@ -46,6 +48,7 @@ func (r *Run) newResult() *measure.Result {
 		Stack:    r.Stack.Name,
 		Engine:   r.Engine,
 		Seed:     r.Seed,
+		Timers:   r.Timers,
 		Warnings: []string{},
 	}
 }

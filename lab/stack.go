@@ -15,6 +15,7 @@ import (
 	"github.com/thinlink/thinlink/internal/confyaml"
 	"github.com/thinlink/thinlink/internal/units"
 	"github.com/thinlink/thinlink/netem/vnet/tcp"
+	"github.com/thinlink/thinlink/profiles"
 )
 
 //go:embed stacks/*.yaml
@@ -115,6 +116,22 @@ func (h *TCPHost) rebase(personality string) {
 		personality = "linux"
 	}
 	h.Personality, h.Config = personality, personalities[personality]()
+}
+
+// tuned is the stack with the timers that a link recommends, where it
+// recommends any.
+func (s Stack) tuned(t profiles.Timers) Stack {
+	set := func(value time.Duration, fields ...*time.Duration) {
+		for _, f := range fields {
+			if value > 0 {
+				*f = value
+			}
+		}
+	}
+	set(t.CoAPAckTimeout, &s.LwM2M.CoAP.Device.AckTimeout, &s.LwM2M.CoAP.Platform.AckTimeout)
+	set(t.TCPInitialRTO, &s.TCP.Device.InitialRTO, &s.TCP.Platform.InitialRTO)
+	set(t.TCPMinRTO, &s.TCP.Device.MinRTO, &s.TCP.Platform.MinRTO)
+	return s
 }
 
 // plays reports why the stack cannot perform a kind of scenario.

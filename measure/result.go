@@ -9,6 +9,7 @@ type Result struct {
 	Stack     string `json:"stack"`
 	Engine    string `json:"engine"`
 	Seed      uint64 `json:"seed"`
+	Timers    string `json:"timers,omitempty"` // "profile": those the profile recommends
 	Completed bool   `json:"completed"`
 	Error     string `json:"error"`
 

@@ -43,7 +43,17 @@ type Profile struct {
 	Power Power              `conf:"power" doc:"the modem's mean power in each radio state"`
 	TC    TC                 `conf:"tc" doc:"what engines tc and vm get in place of grants"`
 
+	Timers Timers `conf:"timers" doc:"protocol timers recommended for this link; --timers profile uses them"`
+
 	dec *confyaml.Decoder // knows where each value comes from
+}
+
+// Timers are protocol timers that fit the link, where the standards' defaults
+// retransmit for nothing. 0 leaves a stack its own.
+type Timers struct {
+	CoAPAckTimeout time.Duration `conf:"coap_ack_timeout" doc:"CoAP's ACK_TIMEOUT (RFC 7252 section 4.8), of both ends" min:"0s"`
+	TCPInitialRTO  time.Duration `conf:"tcp_initial_rto" doc:"TCP's first retransmission time-out (RFC 6298 section 2), of both ends" min:"0s"`
+	TCPMinRTO      time.Duration `conf:"tcp_min_rto" doc:"TCP's least retransmission time-out, of both ends" min:"0s"`
 }
 
 // TC approximates grants for the kernel's netem, which has none. A direction
