@@ -253,6 +253,65 @@ func TestClientKeepsConnection(t *testing.T) {
 	})
 }
 
+// Begin sees the response before any data and can end the download.
+func TestBegin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 100_000)
+		var begun []httpfile.Response
+		w.req.Begin = func(r httpfile.Response) error { begun = append(begun, r); return nil }
+		w.req.Offset = 40_000
+		if _, _, err := w.get(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if len(begun) != 1 || begun[0].Offset != 40_000 || begun[0].Size != 100_000 || begun[0].ETag != w.req.ETag || begun[0].Received != 0 {
+			t.Errorf("begun %+v", begun)
+		}
+		refused := errors.New("not this one")
+		w.req.Begin = func(httpfile.Response) error { return refused }
+		if got, _, err := w.get(t.Context()); !errors.Is(err, refused) || len(got) > 0 {
+			t.Errorf("%d bytes, %v", len(got), err)
+		}
+		w.req.Path = "/other"
+		w.req.Begin = func(httpfile.Response) error { t.Error("404 begins a file"); return nil }
+		if _, _, err := w.get(t.Context()); err == nil {
+			t.Error("no error")
+		}
+	})
+}
+
+// Bytes below TLS keep a download alive: a record that takes longer than Stall
+// is no stall.
+func TestSlowRecordIsNoStall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 300_000)
+		w.req.Host = slowHost{w.device}
+		w.req.Stall = 3 * time.Second // of up to 16 that a record takes
+		start := time.Now()
+		got, _, err := w.get(t.Context())
+		if err != nil || !bytes.Equal(got, w.data) {
+			t.Errorf("%d bytes, %v", len(got), err)
+		}
+		if d := time.Since(start); d < 5*time.Minute {
+			t.Errorf("took %v only", d)
+		}
+	})
+}
+
+// slowHost reads 1000 bytes a second.
+type slowHost struct{ *memhost.Host }
+
+type slowConn struct{ net.Conn }
+
+func (h slowHost) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	c, err := h.Host.DialContext(ctx, network, address)
+	return slowConn{c}, err
+}
+
+func (c slowConn) Read(b []byte) (int, error) {
+	time.Sleep(time.Second)
+	return c.Conn.Read(b[:min(len(b), 1000)])
+}
+
 func TestOtherMethods(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 10)

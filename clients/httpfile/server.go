@@ -41,6 +41,13 @@ func (f *Files) Put(path string, data []byte) (etag string) {
 	return etag
 }
 
+// Remove withdraws a file.
+func (f *Files) Remove(path string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.byPath, path)
+}
+
 // ETag is the strong entity tag of a file with the given SHA-256: its first 16
 // bytes in hexadecimal, 34 characters with the quotes (RFC 9110 section 8.8.3).
 func ETag(sum [sha256.Size]byte) string {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
 	"sync"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
@@ -105,6 +106,9 @@ func parseMessages(data []byte) (list []message, err error) {
 		if err != nil {
 			return nil, err
 		}
+		if len(key) < 3 || !outbound(string(key)) {
+			return nil, fmt.Errorf("message %q: want a key of what is sent", key)
+		}
 		r := bytes.NewReader(body)
 		packet, perr := packets.ReadPacket(r)
 		if perr != nil || r.Len() > 0 {
@@ -156,8 +160,8 @@ func (m *messages) find(key string) int {
 	return slices.IndexFunc(m.list, func(x message) bool { return x.key == key })
 }
 
-// outbound keys begin with "o.".
-func outbound(key string) bool { return key[0] == 'o' }
+// outbound tells what is sent from what comes in, whose keys begin with "i.".
+func outbound(key string) bool { return strings.HasPrefix(key, "o.") }
 
 // Put implements paho.Store.
 func (m *messages) Put(key string, packet packets.ControlPacket) {

@@ -253,6 +253,7 @@ func TestInterruptedUpdate(t *testing.T) {
 		"cut, from the start": {}, "cut, resumed": {resume: true},
 		"reboot, from the start": {reboot: true}, "reboot, resumed": {resume: true, reboot: true},
 		"chunks, cut": {resume: true, chunks: true}, "chunks, reboot": {resume: true, reboot: true, chunks: true},
+		"chunks, reboot, from the start": {reboot: true, chunks: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			run(t, func(o *Options) {

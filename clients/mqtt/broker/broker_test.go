@@ -207,6 +207,87 @@ func TestRetained(t *testing.T) {
 	})
 }
 
+func TestUnretain(t *testing.T) {
+	run(t, Options{}, func(b *bench) {
+		for _, topic := range []string{"a/1", "a/2", "b/1"} {
+			if err := b.b.Publish(Message{Topic: topic, Payload: []byte("x"), Retain: true}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c := b.connect("c", true, false)
+		c.subscribe(0, "a/2")
+		c.want("PUBLISH a/2=x retained")
+		b.b.Unretain("a/+")
+		c.subscribe(0, "#")
+		c.want("PUBLISH b/1=x retained")
+		c.wantSilence() // nobody is told
+	})
+}
+
+// A broker that has restarted has what a database keeps: persistent sessions
+// with what waits for their clients, and retained messages.
+func TestInherit(t *testing.T) {
+	run(t, Options{}, func(b *bench) {
+		clean := b.connect("clean", true, false)
+		clean.subscribe(1, "#")
+		c := b.connect("c", false, false)
+		c.subscribe(2, "in/#")
+		publish := func(x *Broker, payload string, qos byte) {
+			t.Helper()
+			if err := x.Publish(Message{Topic: "in/a", Payload: []byte(payload), QoS: qos, Retain: true}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		publish(b.b, "1", 1)
+		c.want("PUBLISH in/a=1 qos1 #1")
+		publish(b.b, "2", 2)
+		c.want("PUBLISH in/a=2 qos2 #2")
+		c.send(ack(packets.Pubrec, 2))
+		c.want("PUBREL 2")
+		c.send(publishPacket("out", "x", 2, 7))
+		c.want("PUBREC 7")
+		if err := b.b.Close(); err != nil {
+			t.Fatal(err)
+		}
+		c.wantEnd()
+
+		next := New(Options{})
+		next.Inherit(b.b)
+		b.b = next
+		ln, err := b.platform.Listen("tcp", "10.0.0.1:1883")
+		if err != nil {
+			t.Fatal(err)
+		}
+		served := make(chan error, 1)
+		go func() { served <- next.Serve(ln) }()
+		publish(next, "3", 1)
+		var routed []string
+		if _, err := next.Subscribe("out", func(m Message) { routed = append(routed, string(m.Payload)) }); err != nil {
+			t.Fatal(err)
+		}
+		c = b.connect("c", false, true)
+		c.want("PUBLISH in/a=1 qos1 #1 dup")
+		c.want("PUBREL 2")
+		c.want("PUBLISH in/a=3 qos1 #3")
+		c.send(publishPacket("out", "x", 2, 7)) // routed before
+		c.want("PUBREC 7")
+		c.send(publishPacket("out", "y", 2, 8))
+		c.want("PUBREC 8")
+		if !slices.Equal(routed, []string{"y"}) {
+			t.Errorf("routed %q", routed)
+		}
+		clean = b.connect("clean", true, false)
+		clean.subscribe(1, "in/#")
+		clean.want("PUBLISH in/a=3 qos1 #1 retained")
+		if err := next.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestWill(t *testing.T) {
 	withWill := func(b *bench) *client {
 		c := b.dial()

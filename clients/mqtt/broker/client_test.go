@@ -21,9 +21,9 @@ import (
 // bench is a broker on a host, and the vocabulary of its tests: clients dial,
 // send packets written as text, and want packets written as text.
 type bench struct {
-	t      *testing.T
-	b      *Broker
-	device *memhost.Host
+	t                *testing.T
+	b                *Broker
+	device, platform *memhost.Host
 }
 
 // run runs a test with a broker in a bubble of virtual time.
@@ -35,7 +35,7 @@ func run(t *testing.T, opt Options, test func(*bench)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b := &bench{t, New(opt), device}
+		b := &bench{t, New(opt), device, platform}
 		served := make(chan error, 1)
 		go func() { served <- b.b.Serve(ln) }()
 		test(b)
