@@ -48,7 +48,7 @@ clean:
 # The tests that need the kernel's netem, under a stock Debian kernel in QEMU:
 # no root, no KVM. The kernel is downloaded, not installed, into the user's
 # cache directory.
-KERNEL_TESTS = ./netem/tc
+KERNEL_TESTS = ./netem/tc ./lab
 
 .PHONY: test-kernel
 test-kernel:

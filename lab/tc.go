@@ -73,6 +73,10 @@ func (r *Run) KernelPlan() (plan tc.Plan, warnings []string, err error) {
 // usesTCP reports whether the stack opens TCP connections.
 func (s *Stack) usesTCP() bool { return s.Protocol == "tcp" || s.Protocol == "mqtt" }
 
+// ReduceLink leaves of the run's link what the kernel's netem can do of it, so
+// that every engine runs the same.
+func (r *Run) ReduceLink() { r.Link = tc.Reduce(r.kernelLink()) }
+
 // CheckKernel says whether a run can be planned for engines tc and vm at all.
 func (r *Run) CheckKernel() error {
 	_, _, err := r.KernelPlan()

@@ -32,6 +32,7 @@ type runFlags struct {
 	clock                     string
 	workers                   int
 	hang                      time.Duration
+	linkOnly                  bool
 }
 
 func newRun() *cobra.Command {
@@ -48,7 +49,7 @@ profiles:  %s; or a YAML file`,
 		Example: `  thinlink run paper-2020 -p ethernet,nbiot
   thinlink run ota -p nbiot --stack mqtt-https,lwm2m-coap-pull --set link.loss=2% --repeat 5
   thinlink run connect,observe -p ltem,./my-link.yaml -o results --json
-  thinlink run connect -p ltem --engine sim,vm
+  thinlink run connect -p ltem --engine sim,vm --link-only
   thinlink run bulk -p ethernet --stack tcp --set link.down.rate=26kbit --set link.delay=800ms --set size=1MiB`,
 		Args: cobra.MinimumNArgs(1),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
@@ -66,6 +67,7 @@ profiles:  %s; or a YAML file`,
 	fl.StringVar(&f.timers, "timers", "standard", "protocol timers: standard (each stack's own) or profile (those the link's profile recommends)")
 	fl.StringVar(&f.interrupt, "interrupt", "", "interruptions of an update: outage, window, psm, reboot, platform, rebind; for example outage@50%:90s,reboot@70%")
 	fl.StringVarP(&f.out, "output", "o", "", "directory for captures (pcapng), key logs, events and results.jsonl")
+	fl.BoolVar(&f.linkOnly, "link-only", false, "run what the kernel's netem can do of each profile, without radio, on every engine alike")
 	fl.BoolVar(&f.json, "json", false, "print one JSON object per run")
 	fl.StringVar(&f.clock, "clock", "virtual", "clock of engine sim: virtual or real")
 	fl.IntVarP(&f.workers, "jobs", "j", 0, "runs at once (default: one per core)")
@@ -96,6 +98,11 @@ func (f *runFlags) run(cmd *cobra.Command, args []string) error {
 	runs, err := lab.Expand(matrix)
 	if err != nil {
 		return err
+	}
+	if f.linkOnly {
+		for _, run := range runs {
+			run.ReduceLink()
+		}
 	}
 	if err := checkKernelRuns(runs); err != nil {
 		return err

@@ -300,7 +300,7 @@ func (b *Testbed) Close() error {
 // *MissingError if the machine lacks something.
 func Check() error {
 	b, err := NewTestbed(Config{
-		Plan:   Plan{MTU: defaultMTU, Up: Netem{Limit: 1}, Down: Netem{Limit: 1}},
+		Plan:     Plan{MTU: defaultMTU, Up: Netem{Limit: 1}, Down: Netem{Limit: 1}},
 		Device:   HostConfig{Addr: netip.MustParseAddr("100.64.0.2")},
 		Platform: HostConfig{Addr: netip.MustParseAddr("203.0.113.10")},
 	})
