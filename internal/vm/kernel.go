@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Kernel is an unpacked kernel package.
@@ -47,15 +48,21 @@ func FindKernel(ctx context.Context, arch *Architecture, fetch bool) (*Kernel, e
 	return nil, fmt.Errorf("vm: %s has no kernel after unpacking", dir)
 }
 
-// cached is the latest kernel of an architecture that is whole: its directory
-// gets its name last.
+// cached is the kernel of an architecture that was unpacked last. One that is
+// there is whole: its directory gets its name at the end.
 func cached(arch *Architecture, dir string) *Kernel {
 	names, err := filepath.Glob(filepath.Join(dir, "*-cloud-"+arch.Name))
 	if err != nil || len(names) == 0 {
 		return nil
 	}
-	slices.Sort(names)
-	root := names[len(names)-1]
+	unpacked := func(name string) time.Time {
+		info, err := os.Stat(name)
+		if err != nil {
+			return time.Time{}
+		}
+		return info.ModTime()
+	}
+	root := slices.MaxFunc(names, func(a, b string) int { return unpacked(a).Compare(unpacked(b)) })
 	return &Kernel{
 		Arch: arch, Release: filepath.Base(root),
 		Image: filepath.Join(root, "vmlinux"), Modules: filepath.Join(root, "modules"),
