@@ -1,6 +1,9 @@
 package units
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Current is a current in nanoamperes. Text: "167mA", "2.7uA".
 type Current int64
@@ -13,7 +16,7 @@ func ParseCurrent(text string) (Current, error) {
 	return Current(v), err
 }
 
-func (c Current) String() string { return formatWhole(int64(c), currentUnits) }
+func (c Current) String() string { return formatDecimal(int64(c), currentUnits) }
 
 // Amperes is the current in A.
 func (c Current) Amperes() float64 { return float64(c) / 1e9 }
@@ -43,7 +46,7 @@ func ParseVoltage(text string) (Voltage, error) {
 	return Voltage(v), err
 }
 
-func (v Voltage) String() string { return formatWhole(int64(v), voltageUnits) }
+func (v Voltage) String() string { return formatDecimal(int64(v), voltageUnits) }
 
 // Volts is the voltage in V.
 func (v Voltage) Volts() float64 { return float64(v) / 1e6 }
@@ -65,7 +68,7 @@ func (Voltage) TextForm() (noun, example, pattern string) {
 // Energy is an energy in microjoules. Text: "550mJ", "4.15J", "5Wh".
 type Energy int64
 
-var energyUnits = []unit{{"Wh", 3.6e9}, {"mWh", 3.6e6}, {"J", 1e6}, {"mJ", 1e3}, {"uJ", 1}}
+var energyUnits = []unit{{"Wh", 3.6e9}, {"J", 1e6}, {"mWh", 3.6e6}, {"mJ", 1e3}, {"uJ", 1}}
 
 // ParseEnergy reads an energy; a bare 0 needs no unit.
 func ParseEnergy(text string) (Energy, error) {
@@ -73,7 +76,7 @@ func ParseEnergy(text string) (Energy, error) {
 	return Energy(v), err
 }
 
-func (e Energy) String() string { return formatWhole(int64(e), energyUnits) }
+func (e Energy) String() string { return formatDecimal(int64(e), energyUnits) }
 
 // Joules is the energy in J.
 func (e Energy) Joules() float64 { return float64(e) / 1e6 }
@@ -101,4 +104,22 @@ func parseElectric(what, text string, suffixes []unit, write string) (int64, err
 		return 0, fmt.Errorf("%s %q: %w; write %s", what, text, err, write)
 	}
 	return v, nil
+}
+
+// formatDecimal writes v in the largest unit that it reaches, with the decimals
+// that this takes. A unit that is no power of ten has to divide it.
+func formatDecimal(v int64, units []unit) string {
+	for _, u := range units {
+		if v < u.factor {
+			continue
+		}
+		if v%u.factor == 0 {
+			return fmt.Sprintf("%d%s", v/u.factor, u.suffix)
+		}
+		if digits := fmt.Sprint(u.factor)[1:]; strings.Trim(digits, "0") == "" {
+			decimals := fmt.Sprintf("%0*d", len(digits), v%u.factor)
+			return fmt.Sprintf("%d.%s%s", v/u.factor, strings.TrimRight(decimals, "0"), u.suffix)
+		}
+	}
+	return fmt.Sprintf("%d%s", v, units[len(units)-1].suffix)
 }

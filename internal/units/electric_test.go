@@ -18,6 +18,15 @@ func TestParseElectric(t *testing.T) {
 			t.Errorf("%q is %s, want %s", c.text, got, c.want)
 		}
 	}
+	for _, c := range []struct{ got, want string }{
+		{Current(2700).String(), "2.7uA"}, {Current(167_000_000).String(), "167mA"}, {Current(0).String(), "0nA"},
+		{Current(5).String(), "5nA"}, {Current(1_000_000_001).String(), "1.000000001A"}, {Voltage(3_700_000).String(), "3.7V"},
+		{Energy(4_150_000).String(), "4.15J"}, {Energy(18_000_000_000).String(), "5Wh"}, {Energy(9_000_000_000).String(), "9000J"}, {Energy(550_000).String(), "550mJ"},
+	} {
+		if c.got != c.want {
+			t.Errorf("got %q, want %q", c.got, c.want)
+		}
+	}
 	if got := Energy(18_000_000_000).Joules(); got != 18_000 {
 		t.Errorf("5 Wh are %v J, want 18000", got)
 	}

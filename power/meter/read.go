@@ -94,6 +94,9 @@ func (in *integrator) line(text string, number int) error {
 			in.headerErr = err
 			return nil
 		}
+		if in.headerErr != nil { // of the line above the numbers
+			return in.headerErr
+		}
 		return err
 	}
 	s, ok := in.layout.sample(text, in.opt.Voltage)
