@@ -92,7 +92,11 @@ func (r *Record) identity() string {
 	if r.Key != "" || r.Engine != "sim" {
 		return r.Key
 	}
-	id, err := json.Marshal([]any{r.Profile, r.Scenario, r.Stack, r.Seed, r.Set, r.Interrupt})
+	set := r.Set
+	if len(set) == 0 {
+		set = nil // {} and nothing are the same
+	}
+	id, err := json.Marshal([]any{r.Profile, r.Scenario, r.Stack, r.Seed, set, r.Interrupt})
 	if err != nil {
 		panic(err) // strings and numbers
 	}

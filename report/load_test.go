@@ -85,6 +85,7 @@ func TestLoadErrors(t *testing.T) {
 
 // FuzzParseRecords: what parses is the same after writing and parsing again.
 func FuzzParseRecords(f *testing.F) {
+	f.Add([]byte("{\"engine\":\"sim\",\"set\":{}}\n{\"engine\":\"sim\"}\n"))
 	f.Add([]byte("{\"profile\":\"nbiot\",\"key\":\"a\"}\n{\"key\":\"a\"}\n{\"torn"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		records, torn, err := parseRecords(data)

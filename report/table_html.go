@@ -23,8 +23,9 @@ type tableRow struct {
 	Cells                 []tableCell
 }
 
-// A tableCell is one cell; Sort is its number, if its column sorts by one.
-type tableCell struct{ Text, Class, Sort string }
+// A tableCell is one cell; Note stands beside or below its text, Sort is its
+// number, if its column sorts by one.
+type tableCell struct{ Text, Note, Class, Sort string }
 
 func textCell(s string) tableCell { return tableCell{Text: s, Class: "text"} }
 
@@ -72,9 +73,9 @@ func estimateCell(m *metric, e Estimate) tableCell {
 	if e.N == 0 {
 		return numberCell("\u2013", math.NaN())
 	}
-	text := m.format(e.Median)
+	c := numberCell(m.format(e.Median), e.Median)
 	if e.Lo != e.Hi {
-		text += fmt.Sprintf(" [%s, %s]", m.format(e.Lo), m.format(e.Hi))
+		c.Note = fmt.Sprintf("[%s, %s]", m.format(e.Lo), m.format(e.Hi))
 	}
-	return numberCell(text, e.Median)
+	return c
 }
