@@ -121,15 +121,30 @@ func (p *BatteryPlan) radio(link *profiles.Profile) (sets []Setting, assumed []s
 	return sets, assumed
 }
 
-// fitWindow makes the window a whole number of intervals: a day or more, with
-// every timer of the session in it twice, but not more reports than needed.
+// Bounds of what is simulated for a battery's life.
+const (
+	fewReports  = 20   // enough for a mean of heavy-tailed latencies
+	leastOf     = 4    // reports, where those would take too long
+	mostReports = 2000 // what they cost drowns rarer signs of life
+	longWindow  = 60 * 24 * time.Hour
+)
+
+// fitWindow makes the window a whole number of intervals, and of the session's
+// timer where that is longer: a day or more, but not more reports than needed.
 func (r *Run) fitWindow() {
-	const most = 500 // reports
-	least := max(24*time.Hour, 2*r.sessionTimer())
-	n := int64((least + r.Scenario.Interval - 1) / r.Scenario.Interval)
-	n = max(2, min(n, max(most, int64(2*r.sessionTimer()/r.Scenario.Interval))))
-	r.Scenario.Window = time.Duration(n) * r.Scenario.Interval
+	every, timer := r.Scenario.Interval, r.sessionTimer()
+	least := max(24*time.Hour, 2*timer, leastOf*every, min(fewReports*every, longWindow))
+	window := roundUp(roundUp(least, timer), every)
+	r.Scenario.Window = min(window, mostReports*every)
 	r.Scenario.Limit = 2*r.Scenario.Window + 7*24*time.Hour
+}
+
+// roundUp is the next multiple of step; 0 steps nowhere.
+func roundUp(d, step time.Duration) time.Duration {
+	if step == 0 {
+		return d
+	}
+	return (d + step - 1) / step * step
 }
 
 // sessionTimer is the time between two signs of life of the session.
