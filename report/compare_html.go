@@ -119,8 +119,8 @@ func changeCell(d *Difference) heatCell {
 	return h
 }
 
-// paintChange colours significant changes, the stronger the larger: blue for
-// less, orange for more (ColorBrewer's PuOr reads the same for the
+// paintChange colours significant changes, the stronger the larger: purple
+// for less, orange for more (ColorBrewer's PuOr reads the same for the
 // colour-blind).
 func paintChange(c heatCell) template.CSS {
 	strength := min(math.Abs(c.Value)/.3, 1)
