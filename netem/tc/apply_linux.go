@@ -91,7 +91,20 @@ func (ns *namespace) netem(link int) (*Netem, error) {
 		if kind != "netem" {
 			return nil, fmt.Errorf("the root discipline is %s", kind)
 		}
-		return parseNetem(options)
+		n, err := parseNetem(options)
+		if err == nil {
+			n.ours = msg.Handle == owner<<16
+		}
+		return n, err
 	}
 	return nil, errors.New("the device has no discipline")
+}
+
+// removeRoot removes the root discipline of a device; the kernel puts its own
+// in its place.
+func (ns *namespace) removeRoot(link int) error {
+	req, msg := ns.request(unix.RTM_DELQDISC, unix.NLM_F_ACK, link)
+	msg.Parent = rootParent
+	_, err := req.Execute(unix.NETLINK_ROUTE, 0)
+	return err
 }

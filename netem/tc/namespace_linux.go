@@ -47,17 +47,35 @@ func newNamespace() (*namespace, error) {
 	if err != nil {
 		return nil, err
 	}
+	return ns, ns.open()
+}
+
+// here is the namespace of this process.
+func here() (*namespace, error) {
+	ns := &namespace{}
+	err := onThread(func() (err error) {
+		ns.handle, err = netns.GetFromPath("/proc/thread-self/ns/net")
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return ns, ns.open()
+}
+
+// open opens the sockets; on an error it closes everything.
+func (ns *namespace) open() (err error) {
 	if ns.links, err = netlink.NewHandleAt(ns.handle, unix.NETLINK_ROUTE); err != nil {
 		ns.close()
-		return nil, fmt.Errorf("netlink: %w", err)
+		return fmt.Errorf("netlink: %w", err)
 	}
 	s, err := nl.GetNetlinkSocketAt(ns.handle, netns.None(), unix.NETLINK_ROUTE)
 	if err != nil {
 		ns.close()
-		return nil, fmt.Errorf("netlink: %w", err)
+		return fmt.Errorf("netlink: %w", err)
 	}
 	ns.socket = &nl.SocketHandle{Socket: s}
-	return ns, nil
+	return nil
 }
 
 // close gives the namespace up; sockets inside keep it alive.

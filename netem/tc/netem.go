@@ -27,6 +27,8 @@ type Netem struct {
 	Overhead     int32  // bytes added to each Ethernet frame where Rate counts it
 	// Seed is of the discipline's own generator, where the kernel has one.
 	Seed uint64
+
+	ours bool // read back, with our handle
 }
 
 // Gemodel is tc's Gilbert-Elliott loss model with the probabilities as the

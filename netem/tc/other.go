@@ -47,3 +47,9 @@ func (*Host) Listen(string, string) (net.Listener, error) { return nil, ErrNotLi
 
 // ListenPacket returns ErrNotLinux.
 func (*Host) ListenPacket(string, string) (net.PacketConn, error) { return nil, ErrNotLinux }
+
+// Shape returns ErrNotLinux.
+func Shape(string, string, Plan) error { return ErrNotLinux }
+
+// Unshape returns ErrNotLinux.
+func Unshape(string) error { return ErrNotLinux }

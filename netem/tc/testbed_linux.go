@@ -6,6 +6,7 @@ import (
 	"math"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -173,7 +174,7 @@ func (ns *namespace) ready(name string) (netlink.Link, error) {
 	if err != nil {
 		return nil, &OpError{"find " + name, err}
 	}
-	if err := ns.do(func() error { return offloadsOff(name) }); err != nil {
+	if err := ns.do(func() error { return offloadsOff(name, slices.Concat(joining, checksums)) }); err != nil {
 		return nil, &OpError{"offloads of " + name, err}
 	}
 	if err := ns.links.LinkSetGSOMaxSegs(link, 1); err != nil {

@@ -21,7 +21,7 @@ func TestOptionsRoundTrip(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(&n, got); diff != "" {
+		if diff := cmp.Diff(&n, got, cmp.AllowUnexported(Netem{})); diff != "" {
 			t.Errorf("%v: %s", &n, diff)
 		}
 		if list := n.differences(got); len(list) > 0 {
