@@ -6,17 +6,22 @@ import (
 	"fmt"
 
 	"github.com/plgd-dev/go-coap/v3/message/codes"
+	"github.com/thinlink/thinlink/clients"
 	"github.com/thinlink/thinlink/clients/coap"
 )
 
 // campaign is the server's side of one firmware update: it observes state and
-// result of object 5, writes the URI, and waits for the end. When the device
+// result of object 5, writes the URI or pushes the package, and waits for the
+// end. When the device
 // registers anew meanwhile, it observes again and goes on.
 type campaign struct {
 	*session
-	uri     string
-	written bool // the URI, perhaps
-	applied bool // Update was executed, surely
+	uri     string // empty: the package is pushed
+	image   clients.Image
+	begun   bool  // the URI was written, perhaps, or the push may begin
+	sent    int64 // bytes of the package that the device has taken
+	pushed  bool  // all of them
+	applied bool  // Update was executed, surely
 }
 
 func (u *campaign) run(ctx context.Context) error {
@@ -50,10 +55,14 @@ func (u *campaign) pursue(ctx context.Context, reg *registration) (ended bool, e
 			return false, nil
 		case b.result == ResultSuccess && u.opt.Apply:
 			return true, nil
-		case b.result != ResultInitial:
+		case b.result != ResultInitial && b.result != ResultDeferred:
 			return true, fmt.Errorf("the device reports: %v", b.result)
 		case b.state == Downloaded && !u.opt.Apply:
 			return true, nil
+		case u.uri == "" && !u.pushed && b.state != Downloaded:
+			if err := u.push(ctx, reg); err != nil {
+				return !isTransient(err), err
+			}
 		case b.state == Downloaded && !u.applied:
 			if err := reg.Execute(ctx, firmwarePath(firmwareUpdate), ""); err != nil {
 				return !isTransient(err), err
@@ -70,7 +79,8 @@ func (u *campaign) pursue(ctx context.Context, reg *registration) (ended bool, e
 	}
 }
 
-// prepare observes and, the first time, writes the URI.
+// prepare observes and, the first time, resets the device if need be and writes
+// the URI.
 func (u *campaign) prepare(ctx context.Context, reg *registration) error {
 	observe := func(resource uint16, store func(*facts, int64)) error {
 		path := firmwarePath(resource)
@@ -89,7 +99,8 @@ func (u *campaign) prepare(ctx context.Context, reg *registration) error {
 	}
 	b := u.board.get()
 	fresh := b.state == Idle && b.result == ResultInitial
-	if u.written && !fresh {
+	if u.begun && !fresh {
+		u.pushed = u.pushed && b.state != Downloading
 		return nil
 	}
 	if !fresh {
@@ -98,7 +109,10 @@ func (u *campaign) prepare(ctx context.Context, reg *registration) error {
 		}
 		u.board.set(func(b *facts) { b.state, b.result = Idle, ResultInitial })
 	}
-	u.written = true
+	u.begun, u.pushed = true, false
+	if u.uri == "" {
+		return nil
+	}
 	err := reg.WriteText(ctx, firmwarePath(firmwareURI), u.uri)
 	var status *StatusError
 	if !errors.As(err, &status) || status.Code != codes.MethodNotAllowed {

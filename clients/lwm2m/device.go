@@ -155,7 +155,7 @@ func (d *device) enter(ctx context.Context) error {
 	if old != nil {
 		old.abort()
 	}
-	l, err := d.dial(ctx, d.server, d.opt.Security == Certificate, &dispatcher{d.tree, d.obs})
+	l, err := d.dialDatagrams(ctx, d.server, d.opt.Security == Certificate, &dispatcher{d.tree, d.obs, d.update.push})
 	if err != nil {
 		return err
 	}
@@ -166,24 +166,34 @@ func (d *device) enter(ctx context.Context) error {
 	return d.register(ctx)
 }
 
-// dial opens a session with an address.
-func (d *device) dial(ctx context.Context, to netip.AddrPort, secure bool, h coap.Handler) (*link, error) {
+// dialDatagrams opens a session with an address over UDP or DTLS.
+func (d *device) dialDatagrams(ctx context.Context, to netip.AddrPort, secure bool, h coap.Handler) (*link, error) {
 	conn, pc, err := d.open(ctx, to, secure)
 	if err != nil {
 		return nil, err
 	}
+	return d.converse(coap.NewConn(conn, d.nextConfig(), h), pc), nil
+}
+
+// nextConfig is the configuration of a new session, with its own generator.
+func (d *device) nextConfig() coap.Config {
 	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.dialled++
 	cfg := d.opt.CoAP.Device
 	cfg.Rand = generator(d.env.Seed, streamDeviceCoAP, d.dialled)
-	d.mu.Unlock()
-	l := &link{coap.NewConn(conn, cfg, h), pc}
+	return cfg
+}
+
+// converse serves a session until it ends or the power is cut.
+func (d *device) converse(conn *coap.Conn, pc io.Closer) *link {
+	l := &link{conn, pc}
 	stop := context.AfterFunc(d.ctx, l.abort)
 	d.tasks.Go(func() {
 		_ = l.Serve() // who uses the session sees its end
 		stop()
 	})
-	return l, nil
+	return l
 }
 
 func (d *device) open(ctx context.Context, to netip.AddrPort, secure bool) (net.Conn, io.Closer, error) {

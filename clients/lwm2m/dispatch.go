@@ -14,6 +14,8 @@ import (
 type dispatcher struct {
 	tree *Tree
 	obs  *observers
+	// pushed, if not nil, takes the blocks of a package.
+	pushed func(*coap.Request, coap.Block) *coap.Response
 }
 
 // ServeCoAP implements coap.Handler.

@@ -31,7 +31,7 @@ type testDevice struct {
 func newTestDevice() *testDevice {
 	d := &testDevice{}
 	tree := NewTree(func(p []Path) { d.changes = append(d.changes, p...) })
-	d.dispatcher = &dispatcher{tree, &observers{tree: tree}}
+	d.dispatcher = &dispatcher{tree: tree, obs: &observers{tree: tree}}
 	tree.Add(securityObject, 0, &Instance{Values: Values{0: "coaps://10.0.0.1"}})
 	tree.Add(testObject, 0, &Instance{
 		Values: Values{0: int64(7), 1: "a", 2: false, 4: []byte{1, 2}, 5: Multiple{0: int64(1), 2: int64(3)}},

@@ -23,9 +23,12 @@
 // Notify "con" it ends when the server has acknowledged it. Notifications of
 // object 5 are always confirmable, since the server waits for them.
 //
-// Downloads use a DTLS session of their own, as AVSystem Anjay's do, unless
-// SameSession is set. They resume at the block, or over HTTPS at the byte,
-// where they stopped, if the entity tag is still the same.
+// Firmware. Option Delivery is coap-pull (Block2), coap-push (Block1 to the
+// Package resource), https-pull, or coap-tcp-pull (RFC 8323, BERT blocks). Pulls
+// use a session of their own, as AVSystem Anjay's do, unless SameSession is set.
+// They resume at the block, or over HTTPS at the byte, where they stopped, if the
+// entity tag is still the same. A push goes on from the block that the device
+// wants; the request tag (RFC 9175) says that it is still the same package.
 //
 // A session is also a clients.Rebooter and a clients.PlatformRestarter. What the
 // device keeps in clients.Env.Flash is the state of the update, the package so
@@ -39,8 +42,8 @@
 //
 // Limitations: one server, no bootstrap, no queue mode, no create and delete,
 // no resource instance paths, no composite operations, formats TLV, plain
-// text, opaque and link format, attributes pmin and pmax, packages pulled and
-// not pushed. Security is nosec or certificate. A ClientHello from an address
+// text, opaque and link format, attributes pmin and pmax. No DTLS session
+// resumption: after a loss the handshake is full. Security is nosec or certificate. A ClientHello from an address
 // made up costs the server a session until the handshake's time-out; there is no
 // limit to their number.
 package lwm2m

@@ -32,7 +32,7 @@ func parseSource(uri string) (source, error) {
 	if err != nil {
 		return source{}, refuse(codes.NotFound, err.Error())
 	}
-	ports := map[string]uint16{"coap": portCoAP, "coaps": portCoAPS, "https": portHTTPS}
+	ports := map[string]uint16{"coap": portCoAP, "coaps": portCoAPS, "coap+tcp": portCoAP, "coaps+tcp": portCoAPS, "https": portHTTPS}
 	scheme := strings.ToLower(u.Scheme)
 	port := ports[scheme]
 	if u.Port() != "" {
@@ -48,6 +48,12 @@ func parseSource(uri string) (source, error) {
 	}
 	return source{scheme, netip.AddrPortFrom(addr, port), u}, nil
 }
+
+// stream reports CoAP over TCP or TLS.
+func (s source) stream() bool { return strings.HasSuffix(s.scheme, "+tcp") }
+
+// secure reports DTLS or TLS.
+func (s source) secure() bool { return s.scheme == "coaps" || s.scheme == "coaps+tcp" }
 
 // fetch downloads a package, over as many sessions as it takes: what fails is
 // tried again from where it stopped, until DownloadPatience has brought
@@ -69,7 +75,7 @@ func (u *updater) fetch(ctx context.Context, uri string) error {
 		if after, _ := u.kept(); after > before {
 			progress, pause = time.Now(), reaction
 		}
-		if err == nil || ctx.Err() != nil || isFinal(err) || errors.Is(err, errFlash) || time.Since(progress) > opt.DownloadPatience {
+		if err == nil || ctx.Err() != nil || isFinal(err) || errors.Is(err, errFlash) || errors.Is(err, errNoRoom) || time.Since(progress) > opt.DownloadPatience {
 			return err
 		}
 		u.device.note("device: download interrupted: %v", err)
@@ -79,8 +85,8 @@ func (u *updater) fetch(ctx context.Context, uri string) error {
 	}
 }
 
-// pullCoAP downloads in blocks (RFC 7959), each a confirmable GET with a token
-// of its own.
+// pullCoAP downloads in blocks (RFC 7959), each a GET with a token of its own:
+// confirmable over datagrams; over a stream for BERT blocks (RFC 8323 section 6).
 func (u *updater) pullCoAP(ctx context.Context, src source) error {
 	conn, done, err := u.downloadSession(ctx, src)
 	if err != nil {
@@ -88,8 +94,11 @@ func (u *updater) pullCoAP(ctx context.Context, src source) error {
 	}
 	defer done()
 	have, etag := u.kept()
-	size := u.blockSize()
+	size := u.device.opt.transferSize(u.device.opt.CoAP.Device)
 	opt := coap.DownloadOptions{BlockSize: size, Offset: have - have%int64(size)}
+	if src.stream() && u.device.opt.BlockSize == 0 {
+		opt.BlockSize = 0 // BERT, if the server has it
+	}
 	if opt.Offset > 0 {
 		opt.ETag = etag
 	}
@@ -105,12 +114,18 @@ func (u *updater) pullCoAP(ctx context.Context, src source) error {
 	}
 	for {
 		b, err := download.Next(ctx)
-		if errors.Is(err, io.EOF) {
+		if err == io.EOF { // not one that a lost session has for its cause
 			return nil
 		} else if err != nil {
 			return u.coapError(err)
 		}
-		if err := errors.Join(u.label(b.ETag), u.keep(b.Offset, b.Data)); err != nil {
+		if err = u.announced(b.Size); err == nil {
+			err = u.label(b.ETag)
+		}
+		if err == nil {
+			err = u.keep(b.Offset, b.Data)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -132,25 +147,18 @@ func (u *updater) coapError(err error) error {
 // downloadSession is the session to download over, and what to do after it.
 func (u *updater) downloadSession(ctx context.Context, src source) (*coap.Conn, func(), error) {
 	d := u.device
-	if d.opt.SameSession && src.addr == d.server {
+	if d.opt.SameSession && !src.stream() && src.addr == d.server {
 		return d.session().Conn, func() {}, nil
 	}
-	l, err := d.dial(ctx, src.addr, src.scheme == "coaps", nil)
+	dial := d.dialDatagrams
+	if src.stream() {
+		dial = d.dialStream
+	}
+	l, err := dial(ctx, src.addr, src.secure(), nil)
 	if err != nil {
 		return nil, nil, err
 	}
 	return l.Conn, func() { l.leave(d.ctx) }, nil
-}
-
-func (u *updater) blockSize() int {
-	opt := u.device.opt
-	switch {
-	case opt.BlockSize > 0:
-		return opt.BlockSize
-	case opt.CoAP.Device.BlockSize > 0:
-		return opt.CoAP.Device.BlockSize
-	}
-	return 1024
 }
 
 // portHTTPS is that of packages over HTTPS.
@@ -160,13 +168,19 @@ const portHTTPS = 443
 func (u *updater) pullHTTPS(ctx context.Context, src source) error {
 	d := u.device
 	have, etag := u.kept()
-	rsp, err := httpfile.Download(ctx, httpfile.Request{
+	_, err := httpfile.Download(ctx, httpfile.Request{
 		Host: d.env.Device, Addr: src.addr.String(), Path: src.url.RequestURI(),
 		TLS: &tls.Config{
 			RootCAs: d.cred.pool, ServerName: pki.ServerName,
 			MaxVersion: tlsVersions[d.opt.TLSVersion], KeyLogWriter: d.env.KeyLog,
 		},
 		Offset: have, ETag: string(etag), IfMatch: true, Stall: d.opt.Stall,
+		Begin: func(rsp httpfile.Response) error {
+			if err := u.announced(rsp.Size); err != nil {
+				return err
+			}
+			return u.label([]byte(rsp.ETag))
+		},
 	}, u.keep)
 	var status *httpfile.StatusError
 	switch {
@@ -174,9 +188,6 @@ func (u *updater) pullHTTPS(ctx context.Context, src source) error {
 		return errors.Join(err, u.erase()) // it has changed: again from the start
 	case errors.As(err, &status) && status.Code < 500:
 		return refuse(codes.NotFound, fmt.Sprintf("HTTP status %d", status.Code))
-	}
-	if rsp.ETag != "" {
-		err = errors.Join(err, u.label([]byte(rsp.ETag)))
 	}
 	return err
 }

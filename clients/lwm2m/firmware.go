@@ -47,10 +47,14 @@ const (
 	ProtocolCoAPS FirmwareProtocol = 1
 	ProtocolHTTP  FirmwareProtocol = 2
 	ProtocolHTTPS FirmwareProtocol = 3
+	// CoAP over TCP and TLS (RFC 8323).
+	ProtocolCoAPTCP FirmwareProtocol = 4
+	ProtocolCoAPTLS FirmwareProtocol = 5
 )
 
 var firmwareSchemes = map[string]FirmwareProtocol{
 	"coap": ProtocolCoAP, "coaps": ProtocolCoAPS, "http": ProtocolHTTP, "https": ProtocolHTTPS,
+	"coap+tcp": ProtocolCoAPTCP, "coaps+tcp": ProtocolCoAPTLS,
 }
 
 // Firmware is the state machine of the firmware update object. It is pure:
@@ -83,15 +87,19 @@ func (f *Firmware) SetURI(uri string, supported []FirmwareProtocol) (download bo
 	return true, nil
 }
 
-// SetPackage is a write to Package. Only a reset, by one NUL byte, is
-// understood: packages are pulled.
-func (f *Firmware) SetPackage(p []byte) error {
-	if len(p) != 1 || p[0] != 0 {
-		return refuse(codes.MethodNotAllowed, "packages are pulled, not pushed")
+// BeginPush is the first block of a write to Package (other than the NUL byte,
+// which resets like an empty URI). Errors: *StatusError when the state does not
+// allow it.
+func (f *Firmware) BeginPush() error {
+	if f.State != Idle {
+		return f.refuse("a package is there or on its way; reset first")
 	}
-	_, err := f.SetURI("", nil)
-	return err
+	*f = Firmware{State: Downloading}
+	return nil
 }
+
+// Pushed reports that a package is being pushed, not pulled.
+func (f *Firmware) Pushed() bool { return f.State == Downloading && f.URI == "" }
 
 // checkURI judges a package URI.
 func checkURI(uri string, supported []FirmwareProtocol) FirmwareResult {
@@ -121,7 +129,15 @@ func (f *Firmware) DownloadEnded(result FirmwareResult) {
 	}
 }
 
-// Update is the execution of Update.
+// Defer is the user's wish, after Update was executed, to have the package
+// applied later: it is still there, and will be (resource 13).
+func (f *Firmware) Defer() {
+	if f.State == Updating {
+		f.State, f.Result = Downloaded, ResultDeferred
+	}
+}
+
+// Update is the execution of Update, or the end of a deferral.
 func (f *Firmware) Update() error {
 	if f.State != Downloaded {
 		return f.refuse("there is no package")

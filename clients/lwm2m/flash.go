@@ -21,16 +21,24 @@ type record struct {
 	Machine Firmware
 	// ETag is that of the package in the file.
 	ETag []byte `json:",omitempty"`
-	// Wanted and Version are of the package that was announced.
+	// Offset is how much of the package was in the file, and synced, when the
+	// record was written.
+	Offset int64
+	// Wanted, Name and Version are of the package that was announced.
 	Wanted  [32]byte
+	Name    string
 	Version string
+	// Severity and MaxDefer are the resources of these names, Changed the time
+	// of the last change of state, in seconds since 1970.
+	Severity, MaxDefer, Changed int64
 	// Running is the version of the firmware that runs.
 	Running string
 }
 
-// storage is the device's flash memory: a record, and the package so far,
-// whose size says how far the download is. Every piece is synced. A piece that
-// was torn by a power cut all the same is found by the digest at the end.
+// storage is the device's flash memory: a record, and the package so far. Every
+// piece is synced before the record claims it, so that a power cut leaves the
+// package with the piece or without. Bytes that went wrong all the same are
+// found by the digest at the end.
 type storage struct {
 	store flash.Store
 	record
@@ -42,7 +50,7 @@ type storage struct {
 
 // openStorage reads what an earlier life of the device has left.
 func openStorage(store flash.Store) (*storage, error) {
-	s := &storage{store: store, record: record{Running: "1.0.0"}}
+	s := &storage{store: store, record: record{Running: "1.0.0", Severity: severityMandatory}}
 	data, err := store.Load(recordName)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -56,7 +64,13 @@ func openStorage(store flash.Store) (*storage, error) {
 	if s.file, err = store.Open(packageName); err != nil {
 		return nil, err
 	}
-	s.size, err = s.file.Size()
+	if s.size, err = s.file.Size(); err != nil {
+		return nil, err
+	}
+	if s.size > s.Offset { // a piece that the record does not claim
+		s.size = s.Offset
+		err = s.file.Truncate(s.size)
+	}
 	s.resumed = s.size > 0
 	return s, err
 }
@@ -83,14 +97,18 @@ func (s *storage) append(offset int64, data []byte) error {
 			return err
 		}
 	}
+	if err := s.file.Sync(); err != nil {
+		return err
+	}
 	s.size = offset + int64(len(data))
-	return s.file.Sync()
+	s.Offset = s.size
+	return s.save()
 }
 
 // erase forgets the package.
 func (s *storage) erase() error {
-	s.size, s.ETag, s.resumed = 0, nil, false
-	return errors.Join(s.file.Truncate(0), s.save())
+	s.size, s.Offset, s.ETag, s.resumed = 0, 0, nil, false
+	return errors.Join(s.save(), s.file.Truncate(0))
 }
 
 // content reads the package.

@@ -78,6 +78,9 @@ const (
 	firmwareProtocols = 8
 	firmwareDelivery  = 9
 	firmwareCancel    = 10
+	firmwareSeverity  = 11
+	firmwareChanged   = 12
+	firmwareMaxDefer  = 13
 )
 
 // firmwareObject is the firmware update object (appendix E.6).
@@ -92,6 +95,9 @@ var firmwareObject = &Object{ID: 5, Name: "Firmware Update", Version: "1.1", Res
 	{ID: firmwareProtocols, Name: "Firmware Update Protocol Support", Ops: R, Type: Integer, Multiple: true},
 	{ID: firmwareDelivery, Name: "Firmware Update Delivery Method", Ops: R, Type: Integer, Mandatory: true},
 	{ID: firmwareCancel, Name: "Cancel", Ops: E},
+	{ID: firmwareSeverity, Name: "Severity", Ops: RW, Type: Integer},
+	{ID: firmwareChanged, Name: "Last State Change Time", Ops: R, Type: Time},
+	{ID: firmwareMaxDefer, Name: "Maximum Defer Period", Ops: RW, Type: Integer},
 }}
 
 // Resources of the observed object.

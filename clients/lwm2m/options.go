@@ -3,6 +3,7 @@ package lwm2m
 import (
 	"fmt"
 	"math/bits"
+	"slices"
 	"time"
 
 	"github.com/thinlink/thinlink/clients"
@@ -24,8 +25,10 @@ const (
 
 // Values of Options.Delivery.
 const (
-	CoAPPull  = "coap-pull"
-	HTTPSPull = "https-pull"
+	CoAPPull    = "coap-pull"     // Block2 over UDP or DTLS
+	CoAPPush    = "coap-push"     // Block1 to the Package resource
+	HTTPSPull   = "https-pull"    // one GET, Range to resume
+	CoAPTCPPull = "coap-tcp-pull" // Block2 or BERT over TCP or TLS (RFC 8323)
 )
 
 // Options configure a stack. DefaultOptions has the defaults.
@@ -71,11 +74,22 @@ type Options struct {
 	// before it takes it for lost.
 	ReportWait time.Duration `conf:"report_wait" doc:"time after which a non-confirmable report counts as lost" min:"1s"`
 
-	// Delivery is how the device gets firmware: CoAPPull or HTTPSPull.
-	Delivery string `conf:"delivery" doc:"how firmware reaches the device" enum:"coap-pull,https-pull"`
-	// BlockSize is the block size of a firmware download, in bytes. 0 means
-	// the device's coap.block_size.
-	BlockSize int `conf:"block_size" doc:"block size of a firmware download in bytes; 0 is the device's coap.block_size" min:"0" max:"1024"`
+	// Delivery is how the device gets firmware: CoAPPull, CoAPPush, HTTPSPull
+	// or CoAPTCPPull.
+	Delivery string `conf:"delivery" doc:"how firmware reaches the device" enum:"coap-pull,coap-push,https-pull,coap-tcp-pull"`
+	// BlockSize is the block size of a firmware transfer, in bytes. 0 means
+	// the sender's or the downloading device's coap.block_size, and BERT
+	// blocks over TCP.
+	BlockSize int `conf:"block_size" doc:"block size of a firmware transfer in bytes; 0 is the device's coap.block_size, and BERT blocks over TCP" min:"0" max:"1024"`
+	// Package is the name of the packages that the device takes; others end
+	// with result 6. Empty takes any.
+	Package string `conf:"package" doc:"name of the firmware packages that the device takes; empty is any"`
+	// Storage is the room for a package in the device's flash memory, in bytes;
+	// 0 is enough for any.
+	Storage int `conf:"storage" doc:"room for a firmware package on the device in bytes; 0 is enough" min:"0"`
+	// Defer is for how long the device's user puts off an update that the
+	// server lets them put off, by Maximum Defer Period.
+	Defer time.Duration `conf:"defer" doc:"time for which the user puts off an update if the server permits" min:"0s"`
 	// SameSession downloads over the session of the registration.
 	SameSession bool `conf:"same_session" doc:"download firmware over the registration's DTLS session instead of one of its own"`
 	// TLSVersion is that of an HTTPS download.
@@ -178,8 +192,12 @@ func (o *Options) Validate() error {
 		return fmt.Errorf("lwm2m: pmax %v: want whole seconds, 0 or at least pmin, %v", o.MaxPeriod, o.MinPeriod)
 	case o.ReportWait < time.Second:
 		return fmt.Errorf("lwm2m: report_wait %v: want at least 1s", o.ReportWait)
-	case o.Delivery != CoAPPull && o.Delivery != HTTPSPull:
-		return fmt.Errorf("lwm2m: delivery %q: want coap-pull or https-pull", o.Delivery)
+	case !slices.Contains([]string{CoAPPull, CoAPPush, HTTPSPull, CoAPTCPPull}, o.Delivery):
+		return fmt.Errorf("lwm2m: delivery %q: want coap-pull, coap-push, https-pull or coap-tcp-pull", o.Delivery)
+	case o.Storage < 0:
+		return fmt.Errorf("lwm2m: storage %d: want a positive size, or 0", o.Storage)
+	case o.Defer < 0:
+		return fmt.Errorf("lwm2m: defer %v: want a positive time", o.Defer)
 	case o.BlockSize != 0 && (o.BlockSize < 16 || o.BlockSize > 1024 || bits.OnesCount(uint(o.BlockSize)) != 1):
 		return fmt.Errorf("lwm2m: block_size %d: want 0, 16, 32, 64, 128, 256, 512 or 1024", o.BlockSize)
 	case o.TLSVersion != "1.2" && o.TLSVersion != "1.3":
@@ -224,6 +242,17 @@ func (o *Options) updateInterval() time.Duration {
 		return o.UpdateInterval
 	}
 	return o.Lifetime / 2
+}
+
+// transferSize is the block size of a firmware transfer.
+func (o *Options) transferSize(cfg coap.Config) int {
+	switch {
+	case o.BlockSize > 0:
+		return o.BlockSize
+	case cfg.BlockSize > 0:
+		return cfg.BlockSize
+	}
+	return 1024
 }
 
 // New makes a stack. Errors: options out of range.

@@ -27,6 +27,7 @@ const (
 	streamServerIDs = iota + 1
 	streamServerCoAP
 	streamDeviceCoAP
+	streamServerTCP
 )
 
 // generator is the n-th of a stream of random numbers.
@@ -174,7 +175,7 @@ func (s *server) answer(r *coap.Request, identity string) *coap.Response {
 	case strings.HasPrefix(path, "/rd/") && r.Code == codes.DELETE:
 		return s.deregister(r, identity)
 	case strings.HasPrefix(path, packagePrefix) && r.Code == codes.GET:
-		return s.servePackage(path)
+		return s.packages.serve(path)
 	case path == "/rd", strings.HasPrefix(path, "/rd/"), strings.HasPrefix(path, packagePrefix):
 		return coap.Status(codes.MethodNotAllowed)
 	}
@@ -197,8 +198,9 @@ func (s *packages) get(path string) *pack {
 	return s.byPath[path]
 }
 
-func (s *server) servePackage(path string) *coap.Response {
-	p := s.packages.get(path)
+// serve answers a GET.
+func (s *packages) serve(path string) *coap.Response {
+	p := s.get(path)
 	if p == nil {
 		return coap.Status(codes.NotFound)
 	}

@@ -44,7 +44,7 @@ type session struct {
 	mu        sync.Mutex
 	device    *device
 	server    *server
-	stopFiles func() error // ends the HTTPS server, if there is one
+	stopFiles func() error // ends the TCP server of packages, if there is one
 	last      clients.Reading
 	offs      int // how often the power was cut
 	closed    bool
@@ -75,8 +75,11 @@ func (s *session) startPlatform() (err error) {
 	if s.server, err = newServer(s.opt, s.env, s.registry, s.packages); err != nil {
 		return err
 	}
-	if s.opt.Delivery == HTTPSPull {
+	switch s.opt.Delivery {
+	case HTTPSPull:
 		s.stopFiles, err = s.serveFiles()
+	case CoAPTCPPull:
+		s.stopFiles, err = s.serveStreams()
 	}
 	return err
 }
@@ -245,7 +248,7 @@ func (s *session) Command(ctx context.Context, value int64) error {
 
 // Update implements clients.Session.
 func (s *session) Update(ctx context.Context, img clients.Image) error {
-	u := &campaign{session: s, uri: s.publish(img)}
+	u := &campaign{session: s, uri: s.publish(img), image: img}
 	s.mu.Lock()
 	err := s.device.update.expect(img)
 	s.mu.Unlock()
@@ -258,7 +261,8 @@ func (s *session) Update(ctx context.Context, img clients.Image) error {
 	return nil
 }
 
-// publish offers an image and returns its URI. Path and entity tag are cut
+// publish offers an image and returns its URI, which is empty if it is to be
+// pushed. Path and entity tag are cut
 // from its digest, so that they have constant length.
 func (s *session) publish(img clients.Image) string {
 	path := packagePrefix + hex.EncodeToString(img.SHA256[:4])
@@ -267,11 +271,18 @@ func (s *session) publish(img clients.Image) string {
 		s.files.Put(path, img.Data)
 		return "https://" + hostPort(host, portHTTPS) + path
 	}
-	s.packages.offer(path, &pack{img.Data, img.SHA256[:8]})
-	if s.opt.Security == NoSec {
-		return "coap://" + hostPort(host, portCoAP) + path
+	if s.opt.Delivery == CoAPPush {
+		return ""
 	}
-	return "coaps://" + hostPort(host, portCoAPS) + path
+	s.packages.offer(path, &pack{img.Data, img.SHA256[:8]})
+	tcp := ""
+	if s.opt.Delivery == CoAPTCPPull {
+		tcp = "+tcp"
+	}
+	if s.opt.Security == NoSec {
+		return "coap" + tcp + "://" + hostPort(host, portCoAP) + path
+	}
+	return "coaps" + tcp + "://" + hostPort(host, portCoAPS) + path
 }
 
 // Close implements clients.Session.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/thinlink/thinlink/clients"
+	"github.com/thinlink/thinlink/clients/coap"
 )
 
 // applyTime is how long the device works on a package before it reboots.
@@ -28,6 +29,11 @@ type updater struct {
 	flash  *storage
 	cancel context.CancelFunc // of the download that runs
 	done   chan struct{}      // closed when it has ended
+
+	unpublished []Values // states that the object is still to show
+
+	heard   time.Time   // the last block of a push
+	silence *time.Timer // of a push; nil without one
 }
 
 func newUpdater(d *device) (*updater, error) {
@@ -48,19 +54,23 @@ func (u *updater) instance() *Instance {
 	return &Instance{
 		Values: Values{
 			firmwareURI: m.URI, firmwareState: int64(m.State), firmwareResult: int64(m.Result),
-			firmwareName: "", firmwareVersion: "", firmwareProtocols: protocols,
-			firmwareDelivery: int64(0), // pull only
+			firmwareProtocols: protocols, firmwareDelivery: deliveryBoth,
+			firmwareName: "", firmwareVersion: "",
+			firmwareSeverity: u.flash.Severity, firmwareChanged: u.flash.Changed, firmwareMaxDefer: u.flash.MaxDefer,
 		},
 		OnWrite:   u.write,
 		OnExecute: u.execute,
 	}
 }
 
+// deliveryBoth is the value of resource 9: packages are pulled and pushed.
+const deliveryBoth = int64(2)
+
 // protocols are those that the device can pull with.
 func (u *updater) protocols() []FirmwareProtocol {
-	list := []FirmwareProtocol{ProtocolCoAP}
+	list := []FirmwareProtocol{ProtocolCoAP, ProtocolCoAPTCP}
 	if u.device.opt.Security == Certificate {
-		list = []FirmwareProtocol{ProtocolCoAPS}
+		list = []FirmwareProtocol{ProtocolCoAPS, ProtocolCoAPTLS}
 	}
 	if u.device.env.PKI != nil {
 		list = append(list, ProtocolHTTPS)
@@ -73,36 +83,48 @@ func (u *updater) protocols() []FirmwareProtocol {
 func (u *updater) expect(img clients.Image) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.flash.Wanted, u.flash.Version = img.SHA256, img.Version
+	u.flash.Wanted, u.flash.Name, u.flash.Version = img.SHA256, img.Name, img.Version
 	return u.flash.save()
 }
 
-// write is the server writing Package or Package URI.
+// write is the server writing Package or Package URI, or how urgent the update
+// is.
 func (u *updater) write(v Values) (Values, error) {
-	if p, ok := v[firmwarePackage].([]byte); ok {
-		if err := u.reset(func(m *Firmware) error { return m.SetPackage(p) }); err != nil {
-			return nil, err
-		}
-		return Values{firmwareURI: ""}, nil
+	if err := u.urgency(v); err != nil {
+		return nil, err
 	}
-	uri := v[firmwareURI].(string) // nothing else can be written there
-	if uri == "" {
+	p, push := v[firmwarePackage].([]byte)
+	uri, pull := v[firmwareURI].(string)
+	delete(v, firmwarePackage) // it goes to flash memory
+	switch {
+	case push && len(p) == 1 && p[0] == 0, pull && uri == "":
+		v[firmwareURI] = ""
 		return v, u.reset(func(m *Firmware) error {
 			_, err := m.SetURI("", nil)
 			return err
 		})
+	case push:
+		v[firmwareURI] = ""
+		return v, u.pushWhole(p)
+	case pull:
+		return v, u.pull(uri)
 	}
+	return v, nil
+}
+
+// pull begins a download.
+func (u *updater) pull(uri string) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	download, err := u.flash.Machine.SetURI(uri, u.protocols())
 	if err != nil {
-		return nil, err
+		return err
 	}
 	u.changed(u.flash.erase())
 	if download {
 		u.start()
 	}
-	return v, nil
+	return nil
 }
 
 // execute is the server executing Update or Cancel.
@@ -115,6 +137,12 @@ func (u *updater) execute(resource uint16, _ string) error {
 	if err := u.flash.Machine.Update(); err != nil {
 		return err
 	}
+	if u.deferral() > 0 {
+		u.flash.Machine.Defer()
+		u.changed(u.flash.save())
+		time.AfterFunc(u.deferral(), u.insist)
+		return nil
+	}
 	u.changed(u.flash.save())
 	time.AfterFunc(applyTime, u.apply)
 	return nil
@@ -125,6 +153,7 @@ func (u *updater) reset(step func(*Firmware) error) error {
 	u.mu.Lock()
 	err := step(&u.flash.Machine)
 	if err == nil {
+		u.unwatch()
 		u.changed(u.flash.erase())
 	}
 	u.mu.Unlock()
@@ -142,27 +171,36 @@ func (u *updater) changed(saved error) {
 		u.device.warn("flash memory: %v", saved)
 	}
 	m := u.flash.Machine
+	u.flash.Changed = u.device.env.Now().Unix()
 	detail := m.State.String()
 	if m.Result != ResultInitial {
 		detail += ": " + m.Result.String()
 	}
 	u.device.env.Record(clients.Event{Kind: clients.EventOTAState, Detail: detail})
+	now := Values{
+		firmwareState: int64(m.State), firmwareResult: int64(m.Result), firmwareURI: m.URI,
+		firmwareName: "", firmwareVersion: "", // of the package that is there
+		firmwareChanged: u.flash.Changed,
+	}
+	if m.State == Downloaded {
+		now[firmwareName], now[firmwareVersion] = u.flash.Name, u.flash.Version
+	}
+	u.unpublished = append(u.unpublished, now)
 	time.AfterFunc(reaction, u.publish)
 }
 
-// publish gives the object's resources the state of the machine, as far as
-// they differ.
+// publish gives the object's resources the state that the machine came to, as
+// far as they differ: one state after the other, lest one that came back within
+// no time goes unnoticed.
 func (u *updater) publish() {
 	u.publishing.Lock()
 	defer u.publishing.Unlock()
 	u.mu.Lock()
-	now := Values{
-		firmwareState:  int64(u.flash.Machine.State),
-		firmwareResult: int64(u.flash.Machine.Result),
-	}
+	now := u.unpublished[0]
+	u.unpublished = u.unpublished[1:]
 	u.mu.Unlock()
 	tree := u.device.tree
-	for _, id := range []uint16{firmwareState, firmwareResult} {
+	for id := range now {
 		if tree.Get(firmwareObject.ID, 0, id) == now[id] {
 			delete(now, id)
 		}
@@ -194,6 +232,9 @@ func (u *updater) interrupt() {
 	u.mu.Lock()
 	cancel, done := u.cancel, u.done
 	u.cancel, u.done = nil, nil
+	if u.device.ctx.Err() != nil {
+		u.unwatch()
+	}
 	u.mu.Unlock()
 	if cancel != nil {
 		cancel()
@@ -207,43 +248,79 @@ func (u *updater) resume() {
 	defer u.mu.Unlock()
 	switch {
 	case u.cancel != nil || u.device.ctx.Err() != nil:
+	case u.flash.Machine.Pushed():
+		u.watch()
 	case u.flash.Machine.State == Downloading:
 		u.start()
 	case u.flash.Machine.State == Updating:
 		time.AfterFunc(applyTime, u.apply)
+	case u.flash.Machine.Result == ResultDeferred:
+		time.AfterFunc(u.deferral(), u.insist)
 	}
 }
 
+// Why an update ends without a package.
 var (
-	errIntegrity = errors.New("the package's digest is wrong")
-	errFlash     = errors.New("flash memory failed")
+	errIntegrity   = errors.New("the package's digest is wrong")
+	errPackageType = errors.New("the package is for another device")
+	errNoRoom      = errors.New("the package is larger than the room for it")
+	errFlash       = errors.New("flash memory failed")
+	errSilence     = errors.New("the server has stopped sending")
 )
+
+// judge refuses a package by its description, and by its size as far as that is
+// known, otherwise -1; mu is held.
+func (u *updater) judge(size int64) error {
+	opt := u.device.opt
+	switch {
+	case opt.Package != "" && u.flash.Name != opt.Package:
+		return errPackageType
+	case opt.Storage > 0 && size > int64(opt.Storage):
+		return errNoRoom
+	}
+	return nil
+}
+
+// verify checks the package's digest; mu is held.
+func (u *updater) verify() error {
+	digest := sha256.New()
+	if _, err := io.Copy(digest, u.flash.content()); err != nil {
+		return fmt.Errorf("%w: %w", errFlash, err)
+	}
+	if !bytes.Equal(digest.Sum(nil), u.flash.Wanted[:]) {
+		return errIntegrity
+	}
+	return nil
+}
 
 // obtain downloads the package and checks it. If it is wrong and came in part
 // out of an earlier life, that part is to blame: once more from the start.
 func (u *updater) obtain(ctx context.Context, uri string) error {
+	if err := u.announced(-1); err != nil {
+		return err
+	}
 	for {
 		if err := u.fetch(ctx, uri); err != nil {
 			return err
 		}
 		u.mu.Lock()
-		digest := sha256.New()
-		_, err := io.Copy(digest, u.flash.content())
-		sound := bytes.Equal(digest.Sum(nil), u.flash.Wanted[:])
-		again := !sound && u.flash.resumed
+		err := u.verify()
+		again := errors.Is(err, errIntegrity) && u.flash.resumed
 		if again {
-			err = errors.Join(err, u.flash.erase())
+			err = u.flash.erase()
 		}
 		u.mu.Unlock()
-		switch {
-		case err != nil:
-			return fmt.Errorf("%w: %w", errFlash, err)
-		case sound:
-			return nil
-		case !again:
-			return errIntegrity
+		if err != nil || !again {
+			return err
 		}
 	}
+}
+
+// announced judges the package when its size becomes known.
+func (u *updater) announced(size int64) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.judge(size)
 }
 
 // ended notes what a download has come to.
@@ -251,6 +328,11 @@ func (u *updater) ended(err error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.cancel, u.done = nil, nil
+	u.conclude(err)
+}
+
+// conclude ends state Downloading; mu is held.
+func (u *updater) conclude(err error) {
 	u.flash.Machine.DownloadEnded(resultOf(err))
 	if err != nil {
 		u.device.note("device: download failed: %v", err)
@@ -267,20 +349,31 @@ func resultOf(err error) FirmwareResult {
 		return ResultInitial
 	case errors.Is(err, errIntegrity):
 		return ResultIntegrity
-	case errors.Is(err, errFlash):
+	case errors.Is(err, errFlash), errors.Is(err, errNoRoom):
 		return ResultNoFlash
+	case errors.Is(err, errPackageType):
+		return ResultUnsupportedPackage
+	case errors.Is(err, coap.ErrTooLarge):
+		return ResultNoRAM
 	case isFinal(err):
 		return ResultInvalidURI
 	}
 	return ResultConnectionLost
 }
 
-// apply makes the package the running firmware and reboots.
+// apply makes the package the running firmware and reboots. A package that has
+// gone wrong since its download stays where it is.
 func (u *updater) apply() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.device.ctx.Err() != nil {
+	if u.device.ctx.Err() != nil || u.flash.Machine.State != Updating {
 		return // off; it will go on when it boots
+	}
+	if err := u.verify(); err != nil {
+		u.device.note("device: update failed: %v", err)
+		u.flash.Machine.Applied(ResultFailed)
+		u.changed(u.flash.save())
+		return
 	}
 	u.flash.Machine.Applied(ResultSuccess)
 	u.flash.Running = u.flash.Version
@@ -291,12 +384,26 @@ func (u *updater) apply() {
 // keep stores a piece of the package, which ends there.
 func (u *updater) keep(offset int64, data []byte) error {
 	u.mu.Lock()
-	err := u.flash.append(offset, data)
+	err := u.store(offset, data)
 	u.mu.Unlock()
 	if err != nil {
+		return err
+	}
+	u.tell(offset, len(data))
+	return nil
+}
+
+// store writes a piece to flash memory, unless there is no power; mu is held.
+func (u *updater) store(offset int64, data []byte) error {
+	if u.device.ctx.Err() != nil {
+		return errOff
+	}
+	if err := u.judge(offset + int64(len(data))); err != nil {
+		return err
+	}
+	if err := u.flash.append(offset, data); err != nil {
 		return fmt.Errorf("%w: %w", errFlash, err)
 	}
-	u.device.env.Record(clients.Event{Kind: clients.EventOTAData, Offset: offset, Length: int64(len(data))})
 	return nil
 }
 

@@ -62,7 +62,18 @@ func (w *world) at(offset int64, f func()) (done chan struct{}) {
 
 func deliveries(t *testing.T, f func(t *testing.T, opt Options)) {
 	t.Helper()
-	for _, delivery := range []string{CoAPPull, HTTPSPull} {
+	t.Run(CoAPPush, func(t *testing.T) {
+		opt := DefaultOptions()
+		opt.Delivery = CoAPPush
+		f(t, opt)
+	})
+	pulls(t, f)
+}
+
+// pulls are the deliveries that the device fetches by itself.
+func pulls(t *testing.T, f func(t *testing.T, opt Options)) {
+	t.Helper()
+	for _, delivery := range []string{CoAPPull, HTTPSPull, CoAPTCPPull} {
 		t.Run(delivery, func(t *testing.T) {
 			opt := DefaultOptions()
 			opt.Delivery = delivery
@@ -73,7 +84,7 @@ func deliveries(t *testing.T, f func(t *testing.T, opt Options)) {
 
 func TestUpdateBytes(t *testing.T) {
 	const size = 1 << 20
-	want := map[string]int{CoAPPull: 1_250_000, HTTPSPull: 1_150_000}
+	want := map[string]int{CoAPPull: 1_250_000, CoAPPush: 1_250_000, HTTPSPull: 1_150_000, CoAPTCPPull: 1_140_000}
 	deliveries(t, func(t *testing.T, opt Options) {
 		inWorld(t, lan(), opt, func(w *world) {
 			c := w.cost(func() {
@@ -240,8 +251,12 @@ func TestResume(t *testing.T) {
 					defer cancel()
 					w.check("update", w.session.Update(ctx, image(size)))
 					<-done
-					if n := w.received(size); n != size {
-						t.Errorf("%d bytes arrived twice", n-size)
+					twice := w.received(size) - size
+					if opt.Delivery == CoAPPush && twice <= 1024 {
+						twice = 0 // the block whose response was lost
+					}
+					if twice != 0 {
+						t.Errorf("%d bytes arrived twice", twice)
 					}
 					if got := w.states(); got != "downloading, downloaded" {
 						t.Error(got)
@@ -273,7 +288,7 @@ func TestConnectionID(t *testing.T) {
 
 // A package that changes on the server while it is fetched is fetched anew.
 func TestPackageChanges(t *testing.T) {
-	deliveries(t, func(t *testing.T, opt Options) {
+	pulls(t, func(t *testing.T, opt Options) {
 		inWorld(t, narrowband(0), opt, func(w *world) {
 			w.connect()
 			first, second := image(40_000), image(50_000)
@@ -337,7 +352,7 @@ func TestUpdateFailures(t *testing.T) {
 				inWorld(t, lan(), opt, func(w *world) {
 					w.connect()
 					img := image(5000)
-					c := &campaign{session: w.session, uri: w.session.publish(img)}
+					c := &campaign{session: w.session, uri: w.session.publish(img), image: img}
 					w.check("description", w.session.device.update.expect(img))
 					test.spoil(c)
 					err := c.run(w.t.Context())

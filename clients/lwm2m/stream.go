@@ -1,0 +1,148 @@
+package lwm2m
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+
+	"github.com/plgd-dev/go-coap/v3/message/codes"
+	"github.com/thinlink/thinlink/clients/coap"
+	"github.com/thinlink/thinlink/clients/pki"
+)
+
+// dialStream opens a session with an address over TCP or TLS (RFC 8323). Since
+// TCP repeats for many minutes what a peer does not hear that has lost the
+// connection, the device waits for a response no longer than Options.Stall.
+func (d *device) dialStream(ctx context.Context, to netip.AddrPort, secure bool, h coap.Handler) (*link, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, d.opt.Stall, errHandshakeTimeout)
+	defer cancel()
+	tcp, err := d.env.Device.DialContext(ctx, "tcp", to.String())
+	if err != nil {
+		return nil, err
+	}
+	conn := tcp
+	if secure {
+		client := tls.Client(tcp, &tls.Config{
+			Certificates: []tls.Certificate{d.cred.cert}, RootCAs: d.cred.pool, ServerName: pki.ServerName,
+			NextProtos: []string{coap.ALPN}, MaxVersion: tlsVersions[d.opt.TLSVersion], KeyLogWriter: d.env.KeyLog,
+		})
+		if err := client.HandshakeContext(ctx); err != nil {
+			_ = tcp.Close()
+			return nil, fmt.Errorf("TLS handshake: %w", err)
+		}
+		conn = client
+	}
+	cfg := d.nextConfig()
+	if cfg.ResponseTimeout == 0 {
+		cfg.ResponseTimeout = d.opt.Stall
+	}
+	return d.converse(coap.NewStreamConn(conn, cfg, h), tcp), nil
+}
+
+// streamServer offers packages by CoAP over TCP or TLS.
+type streamServer struct {
+	ln       net.Listener
+	packages *packages
+	tls      *tls.Config // nil is without
+	config   func(n int) coap.Config
+	// handshake limits the time of a TLS handshake.
+	handshake func() (context.Context, context.CancelFunc)
+
+	mu    sync.Mutex
+	open  map[net.Conn]bool // nil when closed
+	tasks sync.WaitGroup
+}
+
+// serveStreams starts a server of packages.
+func (s *session) serveStreams() (stop func() error, err error) {
+	srv := &streamServer{packages: s.packages, open: make(map[net.Conn]bool)}
+	port := portCoAP
+	if s.opt.Security == Certificate {
+		port = portCoAPS
+		cred, err := newCredentials(s.env.PKI, s.env.PKI.Server)
+		if err != nil {
+			return nil, err
+		}
+		srv.tls = &tls.Config{
+			Certificates: []tls.Certificate{cred.cert}, ClientCAs: cred.pool, ClientAuth: tls.RequireAndVerifyClientCert,
+			NextProtos: []string{coap.ALPN}, MaxVersion: tlsVersions[s.opt.TLSVersion],
+		}
+	}
+	srv.config = func(n int) coap.Config {
+		cfg := s.opt.CoAP.Platform
+		cfg.Rand = generator(s.env.Seed, streamServerTCP, n)
+		return cfg
+	}
+	srv.handshake = func() (context.Context, context.CancelFunc) {
+		return context.WithTimeoutCause(context.Background(), s.opt.DTLS.Platform.HandshakeTimeout, errHandshakeTimeout)
+	}
+	if srv.ln, err = s.env.Platform.Listen("tcp", hostPort(s.env.Platform, port)); err != nil {
+		return nil, err
+	}
+	srv.tasks.Go(srv.accept)
+	return srv.close, nil
+}
+
+func (s *streamServer) accept() {
+	for n := 1; ; n++ {
+		tcp, err := s.ln.Accept()
+		if err != nil {
+			return // closed, or its socket has vanished
+		}
+		s.mu.Lock()
+		if s.open == nil {
+			s.mu.Unlock()
+			_ = tcp.Close()
+			return
+		}
+		s.open[tcp] = true
+		s.tasks.Go(func() { s.serve(tcp, n) })
+		s.mu.Unlock()
+	}
+}
+
+// serve serves one device. What ends a connection is the device's to see.
+func (s *streamServer) serve(tcp net.Conn, n int) {
+	defer func() {
+		_ = tcp.Close()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.open, tcp)
+	}()
+	conn := tcp
+	if s.tls != nil {
+		secure := tls.Server(tcp, s.tls)
+		ctx, cancel := s.handshake()
+		defer cancel()
+		if secure.HandshakeContext(ctx) != nil {
+			return
+		}
+		conn = secure
+	}
+	_ = coap.NewStreamConn(conn, s.config(n), coap.HandlerFunc(s.answer)).Serve()
+}
+
+func (s *streamServer) answer(_ context.Context, r *coap.Request) *coap.Response {
+	if r.Code != codes.GET {
+		return coap.Status(codes.MethodNotAllowed)
+	}
+	return s.packages.serve(r.Path())
+}
+
+// close ends the server and all connections.
+func (s *streamServer) close() error {
+	err := s.ln.Close()
+	s.mu.Lock()
+	open := s.open
+	s.open = nil
+	for conn := range open {
+		err = errors.Join(err, conn.Close())
+	}
+	s.mu.Unlock()
+	s.tasks.Wait()
+	return err
+}
