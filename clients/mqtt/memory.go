@@ -62,9 +62,11 @@ type messages struct {
 	off  bool
 }
 
+// message is a packet as it is sent: paho goes on using the one that it has
+// handed over.
 type message struct {
-	key    string
-	packet packets.ControlPacket
+	key  string
+	wire []byte
 }
 
 var _ paho.Store = (*messages)(nil)
@@ -109,31 +111,34 @@ func parseMessages(data []byte) (list []message, err error) {
 		if len(key) < 3 || !outbound(string(key)) {
 			return nil, fmt.Errorf("message %q: want a key of what is sent", key)
 		}
-		r := bytes.NewReader(body)
-		packet, perr := packets.ReadPacket(r)
-		if perr != nil || r.Len() > 0 {
-			return nil, fmt.Errorf("message %q: %w", key, errors.Join(perr, errors.New("want one packet")))
+		if _, err := readStored(body); err != nil {
+			return nil, fmt.Errorf("message %q: %w", key, err)
 		}
-		list = append(list, message{string(key), packet})
+		list = append(list, message{string(key), body})
 	}
 	return list, nil
 }
 
-func formatMessages(list []message) ([]byte, error) {
-	var data []byte
+func formatMessages(list []message) (data []byte) {
 	add := func(field []byte) {
 		data = binary.BigEndian.AppendUint32(data, uint32(len(field)))
 		data = append(data, field...)
 	}
 	for _, m := range list {
-		var b bytes.Buffer
-		if err := m.packet.Write(&b); err != nil {
-			return nil, err
-		}
 		add([]byte(m.key))
-		add(b.Bytes())
+		add(m.wire)
 	}
-	return data, nil
+	return data
+}
+
+// readStored reads one packet of a kind that is kept.
+func readStored(wire []byte) (packets.ControlPacket, error) {
+	r := bytes.NewReader(wire)
+	p, err := packets.ReadPacket(r)
+	if err == nil && (r.Len() > 0 || !stored(p)) {
+		err = errors.New("want one PUBLISH or PUBREL")
+	}
+	return p, err
 }
 
 // change edits the list and saves it, unless the power is off.
@@ -147,11 +152,7 @@ func (m *messages) change(edit func()) {
 	if m.store == nil {
 		return
 	}
-	data, err := formatMessages(m.list)
-	if err == nil {
-		err = m.store.Save(messagesRecord, data)
-	}
-	if err != nil {
+	if err := m.store.Save(messagesRecord, formatMessages(m.list)); err != nil {
 		m.fail(err)
 	}
 }
@@ -163,22 +164,31 @@ func (m *messages) find(key string) int {
 // outbound tells what is sent from what comes in, whose keys begin with "i.".
 func outbound(key string) bool { return strings.HasPrefix(key, "o.") }
 
-// Put implements paho.Store.
-func (m *messages) Put(key string, packet packets.ControlPacket) {
+// stored tells what is kept: subscriptions are repeated by connected.
+func stored(packet packets.ControlPacket) bool {
 	switch packet.(type) {
 	case *packets.PublishPacket, *packets.PubrelPacket:
-	default:
-		return // subscriptions are repeated by connected
+		return true
 	}
-	if !outbound(key) {
+	return false
+}
+
+// Put implements paho.Store.
+func (m *messages) Put(key string, packet packets.ControlPacket) {
+	if !stored(packet) || !outbound(key) {
+		return
+	}
+	var b bytes.Buffer
+	if err := packet.Write(&b); err != nil {
+		m.fail(err)
 		return
 	}
 	m.change(func() {
 		if i := m.find(key); i >= 0 {
-			m.list[i].packet = packet
+			m.list[i].wire = b.Bytes()
 			return
 		}
-		m.list = append(m.list, message{key, packet})
+		m.list = append(m.list, message{key, b.Bytes()})
 	})
 }
 
@@ -196,10 +206,16 @@ func (m *messages) Del(key string) {
 func (m *messages) Get(key string) packets.ControlPacket {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if i := m.find(key); i >= 0 {
-		return m.list[i].packet
+	i := m.find(key)
+	if i < 0 {
+		return nil
 	}
-	return nil
+	p, err := readStored(m.list[i].wire)
+	if err != nil {
+		m.fail(err)
+		return nil
+	}
+	return p
 }
 
 // All implements paho.Store.
