@@ -232,10 +232,16 @@ func (p *BatteryPlan) Life(run *Run, assumptions []string, res *measure.Result) 
 		return nil, errors.New("the run has no energy account")
 	}
 	e := res.Energy
+	if e.MeanW <= 0 {
+		return nil, fmt.Errorf("profile %s has no powers, and no module is named: nothing draws from the battery", run.Profile)
+	}
 	life := &BatteryLife{
 		Profile: run.Profile, Stack: run.Stack.Name, Module: e.Module, EveryS: run.Scenario.Interval.Seconds(),
 		Years: p.Battery.Years(e.MeanW), MeanW: e.MeanW, SelfDischargeW: p.Battery.SelfDischargeW(), UsableJ: p.Battery.UsableJ(),
 		Energy: e, WindowS: res.WindowS, Assumptions: assumptions, Warnings: res.Warnings,
+	}
+	if life.Years > power.ProvenYears && p.Battery.Chemistry.SelfDischarge > 0 {
+		life.Warnings = append(life.Warnings, fmt.Sprintf("longer than cells are known to last, about %d years", power.ProvenYears))
 	}
 	life.BytesPerReport = float64(res.Up.Bytes+res.Down.Bytes) / (run.Scenario.Window.Seconds() / run.Scenario.Interval.Seconds())
 	c, s := e.Causes, e.States

@@ -117,12 +117,16 @@ func (r *Run) account(trace *measure.Trace, res *measure.Result) {
 		res.Warnings = append(res.Warnings, fmt.Sprintf("%d of %d reports did not reach the platform", due-arrived, due))
 	}
 	a := r.Model.Account(line, r.Network)
+	wanted := r.Model.Module != "" || r.Scenario.Kind == KindPower
+	if len(line.Changes) == 0 && wanted {
+		res.Warnings = append(res.Warnings, fmt.Sprintf("no energy: engine %s has no radio whose states could be judged", r.Engine))
+	}
 	bytes := res.Up.Bytes + res.Down.Bytes
 	a.AddMCU(r.MCU, power.Work{
 		Reports: len(line.Reports), Handshakes: int(res.Retransmissions.TLSHandshakes), Bytes: bytes,
 	})
 	res.EnergyJ = a.States.Total()
-	if r.Model.Module != "" || r.Scenario.Kind == KindPower {
+	if wanted {
 		res.Energy = a.Summary(r.Model.Module, bytes)
 		line.Start, line.End = trace.Start, trace.WindowStart
 		res.Energy.BeforeJ = r.Model.Account(line, r.Network).States.Total()

@@ -65,7 +65,7 @@ func (d *dice) radio() *RadioConfig {
 	if d.n(4) == 0 {
 		return c
 	}
-	c.RRC = &RRCConfig{Setup: Latency{Fixed: d.time(10 * ms), Median: d.time(10 * ms), Sigma: 0.5}, Inactivity: d.time(100 * ms), RAI: d.time(10 * ms)}
+	c.RRC = &RRCConfig{Setup: Latency{Fixed: d.time(10 * ms), Median: d.time(10 * ms), Sigma: 0.5}, Inactivity: d.time(100 * ms), RAI: d.time(10 * ms), RAIUplink: d.time(10 * ms)}
 	if d.n(2) == 1 {
 		c.Idle = &IdleConfig{Cycle: 1 + d.time(10*ms)}
 		if d.n(2) == 1 {
@@ -73,7 +73,7 @@ func (d *dice) radio() *RadioConfig {
 		}
 	}
 	if d.n(2) == 1 {
-		c.PSM = &PSMConfig{T3324: d.time(10 * ms), T3412: 3*sec + d.time(100*ms), Lose: d.n(2) == 1}
+		c.PSM = &PSMConfig{T3324: d.time(10 * ms), T3412: 3*sec + d.time(100*ms), Lose: d.n(2) == 1, Update: Latency{Fixed: d.time(10 * ms)}}
 	}
 	return c
 }

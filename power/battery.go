@@ -13,6 +13,10 @@ import (
 // year is the Julian year, by which battery lives are given.
 const year = 8766 * time.Hour
 
+// ProvenYears is about how long cells have been seen to last (G): what is
+// longer is arithmetic.
+const ProvenYears = 20
+
 // Battery is an energy store that also loses energy by itself.
 type Battery struct {
 	Capacity  units.Energy // nominal, at 20 degrees Celsius
