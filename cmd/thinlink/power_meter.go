@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"text/tabwriter"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/thinlink/thinlink/internal/units"
+	"github.com/thinlink/thinlink/measure"
 	"github.com/thinlink/thinlink/power"
 	"github.com/thinlink/thinlink/power/meter"
 	"github.com/thinlink/thinlink/profiles"
@@ -24,6 +26,7 @@ type importFlags struct {
 	voltage, module, profile string
 	from, to                 time.Duration
 	baseline                 string
+	trace                    string
 	json                     bool
 }
 
@@ -44,6 +47,7 @@ func newImport() *cobra.Command {
 	fl.DurationVar(&f.from, "from", 0, "leave out what is before, counted from the first sample")
 	fl.DurationVar(&f.to, "to", 0, "leave out what is after; 0 is the end")
 	fl.StringVar(&f.baseline, "baseline", "0", "power to take off, for example of a board without its modem")
+	fl.StringVar(&f.trace, "run", "", "run whose window and packets the capture is to be aligned with, for example results/nbiot-power-60s-mqtt-tc-s1; its times have to be Unix times, as power meter writes them")
 	fl.BoolVar(&f.json, "json", false, "print one JSON object")
 	complete(cmd, "module", power.Names)
 	complete(cmd, "profile", profiles.Names)
@@ -57,6 +61,18 @@ type imported struct {
 	EnergyWh    float64 `json:"energy_wh"`
 	BaselineW   float64 `json:"baseline_w"`
 	AboveFloorJ float64 `json:"above_baseline_j"`
+	// Aligned is the run's side, nil without one.
+	Aligned *aligned `json:"aligned,omitempty"`
+}
+
+// aligned compares a capture with the packets of its run.
+type aligned struct {
+	Run      string  `json:"run"`
+	Packets  int     `json:"packets"`
+	Bytes    int64   `json:"bytes"`
+	AroundW  float64 `json:"around_packets_w"` // mean within half a second of a packet
+	ApartW   float64 `json:"apart_from_packets_w"`
+	PerByteJ float64 `json:"per_byte_j"` // above the baseline
 }
 
 func (f *importFlags) run(w io.Writer, name string) error {
@@ -73,15 +89,57 @@ func (f *importFlags) run(w io.Writer, name string) error {
 		return err
 	}
 	defer file.Close()
+	var trace *measure.Trace
+	if f.trace != "" {
+		if trace, err = measure.ReadTrace(f.trace+".pcapng", f.trace+".events.jsonl"); err != nil {
+			return fmt.Errorf("--run: %w", err)
+		}
+		opt.Absolute, opt.From, opt.To = true, unixTime(trace.WindowStart), unixTime(trace.WindowEnd)
+	}
 	c, err := meter.Read(file, opt)
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	out := imported{name, c, c.EnergyJ / 3600, float64(baseline) / 1e9, c.AboveFloorJ(float64(baseline) / 1e9)}
+	out := imported{name, c, c.EnergyJ / 3600, float64(baseline) / 1e9, c.AboveFloorJ(float64(baseline) / 1e9), nil}
+	if trace != nil {
+		out.align(f.trace, trace)
+	}
 	if f.json {
 		return json.NewEncoder(w).Encode(out)
 	}
 	return out.print(w)
+}
+
+func unixTime(t time.Time) float64 { return float64(t.UnixMicro()) / 1e6 }
+
+// align compares the capture with the packets of a run's window. A capture
+// whose power does not rise when packets pass has another clock.
+func (i *imported) align(name string, trace *measure.Trace) {
+	var times []float64
+	for _, p := range trace.Packets {
+		if !p.Time.Before(trace.WindowStart) && p.Time.Before(trace.WindowEnd) {
+			times = append(times, unixTime(p.Time))
+		}
+	}
+	res := measure.Judge(trace)
+	a := &aligned{Run: name, Packets: len(times), Bytes: res.Up.Bytes + res.Down.Bytes}
+	if a.Bytes > 0 {
+		a.PerByteJ = i.AboveFloorJ / float64(a.Bytes)
+	}
+	with, without := i.Around(times, 0.5)
+	switch {
+	case math.IsNaN(with) || math.IsNaN(without):
+		i.Warnings = append(i.Warnings, "not aligned: there are no samples around packets, or none apart from them")
+	case with <= without:
+		i.Warnings = append(i.Warnings, "not aligned: the power does not rise when packets pass; do both clocks agree?")
+	}
+	if !math.IsNaN(with) {
+		a.AroundW = with
+	}
+	if !math.IsNaN(without) {
+		a.ApartW = without
+	}
+	i.Aligned = a
 }
 
 func (f *importFlags) options() (opt meter.Options, err error) {
@@ -119,6 +177,10 @@ func (i *imported) print(w io.Writer) error {
 		fmt.Fprintf(t, "above %s\t%s\n", watts(i.BaselineW), joules(i.AboveFloorJ))
 	}
 	fmt.Fprintf(t, "mean, peak, floor\t%s, %s, %s\n", watts(i.MeanW), watts(i.PeakW), watts(i.FloorW))
+	if a := i.Aligned; a != nil {
+		fmt.Fprintf(t, "around packets\t%s, apart from them %s\n", watts(a.AroundW), watts(a.ApartW))
+		fmt.Fprintf(t, "%d B of IP\t%s for each\n", a.Bytes, joules(a.PerByteJ))
+	}
 	for _, warning := range i.Warnings {
 		fmt.Fprintf(t, "warning\t%s\n", warning)
 	}
@@ -188,7 +250,7 @@ func (f *meterFlags) run(cmd *cobra.Command) error {
 func (f *meterFlags) record(ctx context.Context, sensor *meter.Sensor, out io.Writer) (err error) {
 	b := bufio.NewWriter(out)
 	defer func() { err = errors.Join(err, b.Flush()) }()
-	fmt.Fprintln(b, "Time (s),Power (W)")
+	fmt.Fprintln(b, "Time (s),Power (W)") // Unix time
 	tick := time.NewTicker(f.interval)
 	defer tick.Stop()
 	for start := time.Now(); ; {
@@ -197,7 +259,7 @@ func (f *meterFlags) record(ctx context.Context, sensor *meter.Sensor, out io.Wr
 			return err
 		}
 		at := time.Since(start)
-		if _, err := fmt.Fprintf(b, "%.6f,%.6f\n", at.Seconds(), w); err != nil {
+		if _, err := fmt.Fprintf(b, "%.6f,%.6f\n", unixTime(start.Add(at)), w); err != nil {
 			return err
 		}
 		if f.duration > 0 && at >= f.duration {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"text/tabwriter"
 
@@ -80,7 +81,7 @@ func prefixed(v float64, unit string) string {
 		prefix string
 		factor float64
 	}{{"", 1}, {"m", 1e-3}, {"u", 1e-6}} {
-		if v >= p.factor {
+		if math.Abs(v) >= p.factor {
 			return fmt.Sprintf("%.3g %s%s", v/p.factor, p.prefix, unit)
 		}
 	}

@@ -17,6 +17,7 @@
 // the modem's model, a peak that only a wrong unit or a wrong shunt explains.
 //
 // Limitations: times must be numbers, not dates; the binary forms (.ppk2, .jls,
-// .otii3) are not read; captures are not aligned with a run's packets; sensors
-// are read through the kernel's drivers only, not over I2C directly.
+// .otii3) are not read; a capture is aligned with a run by the clocks of both, which
+// Around checks and does not correct; sensors are read through the kernel's
+// drivers only, not over I2C directly.
 package meter

@@ -87,6 +87,28 @@ func TestIntegral(t *testing.T) {
 	}
 }
 
+// TestAround: packets in the bursts of every other second.
+func TestAround(t *testing.T) {
+	text := "Time (s),Power (W)\n"
+	for i := range 1000 {
+		w := 0.1
+		if i/100%2 == 1 {
+			w = 0.5
+		}
+		text += fmt.Sprintf("%.2f,%g\n", 1.7e9+float64(i)/100, w)
+	}
+	c := read(t, text, Options{Absolute: true, From: 1.7e9 + 0.5, To: 1.7e9 + 9})
+	near(t, "start", c.StartS, 1.7e9+0.5)
+	near(t, "duration", c.DurationS, 8.5)
+	with, without := c.Around([]float64{1.7e9 + 1.5, 1.7e9 + 3.5, 1.7e9 + 5.5, 1.7e9 + 7.5, 1}, 0.3)
+	if math.Abs(with-0.5) > 0.01 || without > 0.3 {
+		t.Errorf("%v W around packets, %v W apart from them", with, without)
+	}
+	if with, _ := c.Around(nil, 1); !math.IsNaN(with) {
+		t.Errorf("%v W around no packets", with)
+	}
+}
+
 func TestDoubts(t *testing.T) {
 	good := ppk(2000, 1, burst)
 	lines := strings.SplitAfter(good, "\n")

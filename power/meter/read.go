@@ -17,6 +17,8 @@ type Options struct {
 	Voltage float64
 	// From and To cut the capture, s after its first sample; To 0 is its end.
 	From, To float64
+	// Absolute makes From and To times of the file's own clock.
+	Absolute bool
 	// Bin is the width of Capture.Bins, s; 0 is 0.1.
 	Bin float64
 	// TXW is the modem's power while sending, from its model, W: it tells a
@@ -30,6 +32,7 @@ type Capture struct {
 	Tool      string  `json:"tool"`
 	Samples   int     `json:"samples"`
 	PeriodS   float64 `json:"period_s"`   // between samples, as seen first
+	StartS    float64 `json:"start_s"`    // first sample, by the file's clock
 	DurationS float64 `json:"duration_s"` // from first to last sample
 	MissingS  float64 `json:"missing_s"`  // of it in gaps
 	EnergyJ   float64 `json:"energy_j"`   // without the gaps
@@ -39,12 +42,39 @@ type Capture struct {
 	// Bins are mean powers over Options.Bin each, W; NaN where nothing was
 	// measured. They begin with the first sample.
 	Bins     []float64 `json:"-"`
+	BinS     float64   `json:"bin_s"`
 	Warnings []string  `json:"warnings"`
 }
 
 // AboveFloorJ is the energy with a baseline of so many watts taken off.
 func (c *Capture) AboveFloorJ(baselineW float64) float64 {
 	return c.EnergyJ - baselineW*(c.DurationS-c.MissingS)
+}
+
+// Around compares the mean power while packets pass, within width s of the given
+// times of the file's clock, with that of the rest, W: what a capture that is
+// aligned with its run shows. NaN is a side without samples.
+func (c *Capture) Around(times []float64, width float64) (near, apart float64) {
+	busy := make([]bool, len(c.Bins))
+	for _, at := range times {
+		first := math.Floor((at - width - c.StartS) / c.BinS)
+		last := math.Floor((at + width - c.StartS) / c.BinS)
+		for i := max(first, 0); i <= last && i < float64(len(busy)); i++ {
+			busy[int(i)] = true
+		}
+	}
+	var sums, counts [2]float64
+	for i, w := range c.Bins {
+		side := 0
+		if busy[i] {
+			side = 1
+		}
+		if !math.IsNaN(w) {
+			sums[side] += w
+			counts[side]++
+		}
+	}
+	return sums[1] / counts[1], sums[0] / counts[0]
 }
 
 // Limits of a capture: what is larger is refused, not read for ever.
@@ -189,7 +219,10 @@ const (
 
 func (in *integrator) add(r reading) error {
 	if !in.started {
-		in.started, in.zero = true, r.at
+		in.started = true
+		if !in.opt.Absolute {
+			in.zero = r.at
+		}
 	}
 	r.at -= in.zero
 	if r.at < in.opt.From || in.opt.To > 0 && r.at > in.opt.To {
@@ -274,7 +307,8 @@ func (in *integrator) finish() (*Capture, error) {
 	if c.Samples < 2 {
 		return nil, fmt.Errorf("meter: %d samples in the time asked for: want at least two", c.Samples)
 	}
-	c.Tool = in.layout.tool
+	c.Tool, c.BinS = in.layout.tool, in.opt.Bin
+	c.StartS = in.zero + in.first.at
 	c.DurationS = in.last.at - in.first.at
 	if measured := c.DurationS - c.MissingS; measured > 0 {
 		c.MeanW = c.EnergyJ / measured
