@@ -53,3 +53,9 @@ KERNEL_TESTS = ./netem/tc ./lab
 .PHONY: test-kernel
 test-kernel:
 	$(GO) run ./internal/vm/kerneltest -run '^TestKernel' $(KERNEL_TESTS)
+
+# Engines sim and vm side by side: the table of VALIDATION.md.
+.PHONY: agreement
+agreement: build
+	THINLINK_AGREEMENT=$(CURDIR)/agreement.md THINLINK_GUEST=$(CURDIR)/bin/thinlink THINLINK_SIM=$(CURDIR)/bin/thinlink-sim \
+	  $(GO) test -count=1 -timeout 4h -run '^TestAgreement$$' -v ./lab

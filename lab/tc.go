@@ -88,8 +88,7 @@ func runKernel(ctx context.Context, run *Run, progress func(Progress)) (*measure
 	if err != nil {
 		return run.failed(err), nil
 	}
-	start := time.Now()
-	rec := measure.NewRecorder(start, deviceAddr[run.Stack.IP])
+	var rec *measure.Recorder
 	bed, err := tc.NewTestbed(tc.Config{
 		Plan:     plan,
 		Device:   kernelHost(deviceAddr[run.Stack.IP], run.Stack.TCP.Device),
@@ -102,6 +101,12 @@ func runKernel(ctx context.Context, run *Run, progress func(Progress)) (*measure
 		return nil, err
 	}
 	defer bed.Close()
+	if err := bed.Verify(ctx); err != nil {
+		return run.failed(err), nil
+	}
+	start := time.Now()
+	rec = measure.NewRecorder(start, deviceAddr[run.Stack.IP])
+	bed.Start(start)
 	stop := heartbeat(start, progress)
 	defer stop()
 	var doubt error

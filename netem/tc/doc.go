@@ -11,6 +11,8 @@
 //	plan, missing, err := tc.NewPlan(cfg, seed)
 //	bed, err := tc.NewTestbed(tc.Config{Plan: plan, Device: tc.HostConfig{Addr: device}, Platform: tc.HostConfig{Addr: platform}})
 //	defer bed.Close()
+//	err = bed.Verify(ctx)
+//	bed.Start(time.Now())
 //	c, err := bed.Device().DialContext(ctx, "tcp", "203.0.113.10:443")
 //
 // netem sits on the router's two egress devices. On the sending host's own

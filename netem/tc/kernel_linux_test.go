@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -341,6 +342,7 @@ func TestKernelOutage(t *testing.T) {
 		OutageLose: true,
 		Outages:    []netem.Outage{{Start: 10 * time.Second, Duration: 5 * time.Second, Every: 30 * time.Second}},
 	})
+	b.Start(time.Now())
 	tx, _ := ends(t, b)
 	send(t, tx[netem.Up], 0, 60, 20, time.Second)
 	for i, p := range passagesOf(t, b)[netem.Up] {
@@ -371,5 +373,35 @@ func TestKernelReadsBack(t *testing.T) {
 	var op *OpError
 	if err := b.router.setNetem("to-device", b.down.index, &bad); !errors.As(err, &op) {
 		t.Errorf("a table that is too long: %v", err)
+	}
+}
+
+// TestKernelVerify finds out a link that is not as planned.
+func TestKernelVerify(t *testing.T) {
+	cfg := netem.Config{
+		Up:   netem.DirectionConfig{Rate: 20_000, Delay: 50 * ms},
+		Down: netem.DirectionConfig{Rate: 10_000_000, Delay: 20 * ms, Jitter: 5 * ms, Loss: netem.LossConfig{Rate: 0.3}},
+	}
+	for _, test := range []struct {
+		name   string
+		change func(*Plan) // of what is believed, not of what is
+		want   string
+	}{
+		{"as planned", func(*Plan) {}, ""},
+		{"delay", func(p *Plan) { p.Up.Delay = 60 * ms }, "up: a probe took"},
+		{"rate", func(p *Plan) { p.Up.Rate = 2750; p.Up.Overhead = 0 }, "up: 8 probes at once took"},
+		{"loss", func(p *Plan) { p.Down.Loss = 0 }, "were lost, want none"},
+	} {
+		b := testbed(t, cfg)
+		test.change(&b.cfg.Plan)
+		err := b.Verify(t.Context())
+		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v, want %q", test.name, err, test.want)
+		}
+		if err == nil {
+			if by := passagesOf(t, b); len(by[0])+len(by[1]) > 0 {
+				t.Errorf("the capture begins with %d probes", len(by[0])+len(by[1]))
+			}
+		}
 	}
 }

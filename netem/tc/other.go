@@ -18,6 +18,12 @@ func NewTestbed(Config) (*Testbed, error) { return nil, ErrNotLinux }
 // Check returns ErrNotLinux.
 func Check() error { return ErrNotLinux }
 
+// Start does nothing.
+func (*Testbed) Start(time.Time) {}
+
+// Verify returns ErrNotLinux.
+func (*Testbed) Verify(context.Context) error { return ErrNotLinux }
+
 // Outage returns ErrNotLinux.
 func (*Testbed) Outage(time.Duration) error { return ErrNotLinux }
 

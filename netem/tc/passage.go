@@ -129,11 +129,15 @@ func (s *side) settle(n *Netem, end time.Time) {
 // slowest is the longest time that an empty discipline keeps an IP packet of n
 // bytes, the kernel's own delays included.
 func (n *Netem) slowest(bytes int) time.Duration {
-	d := n.Delay + tableSpan*n.Jitter + 100*time.Millisecond
-	if n.Rate > 0 {
-		d += time.Duration(float64(bytes+ethernetHeader+int(n.Overhead)) / float64(n.Rate) * float64(time.Second))
+	return n.Delay + tableSpan*n.Jitter + n.airtime(bytes) + 100*time.Millisecond
+}
+
+// airtime is what the rate takes for an IP packet of n bytes.
+func (n *Netem) airtime(bytes int) time.Duration {
+	if n.Rate == 0 {
+		return 0
 	}
-	return d
+	return time.Duration(float64(bytes+ethernetHeader+int(n.Overhead)) / float64(n.Rate) * float64(time.Second))
 }
 
 // identity is a packet's content without what a router changes: time to live

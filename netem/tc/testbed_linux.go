@@ -50,7 +50,7 @@ const (
 )
 
 // NewTestbed makes the namespaces, joins them and sets the plan's disciplines.
-// Outages count from now. The error is a *MissingError if the machine lacks
+// The error is a *MissingError if the machine lacks
 // something.
 func NewTestbed(cfg Config) (*Testbed, error) {
 	if cfg.Device.Addr.Is4() != cfg.Platform.Addr.Is4() {
@@ -96,11 +96,7 @@ func (b *Testbed) build() (err error) {
 	if b.capture, err = b.newCapture(); err != nil {
 		return err
 	}
-	if err := b.shape(false); err != nil {
-		return err
-	}
-	b.plan(time.Now())
-	return nil
+	return b.shape(false)
 }
 
 // quiet are the settings that keep a host from sending anything of its own.
@@ -216,8 +212,8 @@ func (b *Testbed) shape(outage bool) error {
 	return nil
 }
 
-// plan arms the outages.
-func (b *Testbed) plan(start time.Time) {
+// Start arms the plan's outages, which count from start.
+func (b *Testbed) Start(start time.Time) {
 	for _, o := range b.cfg.Plan.Outages {
 		b.outage(start.Add(o.Start), o.Duration, o.Every)
 	}

@@ -1,0 +1,183 @@
+package lab
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/thinlink/thinlink/measure"
+)
+
+// TestAgreement runs the reference experiment on engines sim and vm and holds
+// one to the other. It takes the better part of an hour: `make agreement` runs
+// it and writes the table of VALIDATION.md.
+func TestAgreement(t *testing.T) {
+	file := os.Getenv("THINLINK_AGREEMENT")
+	if file == "" {
+		t.Skip("two hundred virtual machines take too long for every test: make agreement runs this")
+	}
+	pool := agreementPool(t)
+	var rows []agreement
+	for _, part := range []struct {
+		loss  string
+		seeds []uint64
+	}{{"0%", []uint64{1, 2, 3}}, {"2%", []uint64{1, 2, 3, 4, 5}}} {
+		for _, profile := range []string{"ethernet", "ltem", "nbiot"} {
+			rows = append(rows, agreementOf(t, pool, profile, part.loss, part.seeds)...)
+		}
+	}
+	var table strings.Builder
+	table.WriteString("| profile | loss | scenario | stack | packets, sim | vm | bytes, sim | vm | s, sim | vm | agrees |\n|---|---|---|---|---|---|---|---|---|---|---|\n")
+	for _, r := range rows {
+		table.WriteString(r.markdown())
+		if !r.agrees() && r.explanation() == "" {
+			t.Errorf("engines differ: %s", r.markdown())
+		}
+	}
+	if err := os.WriteFile(file, []byte(table.String()), 0o666); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func agreementPool(t *testing.T) *Pool {
+	t.Helper()
+	vm, err := NewVM(t.Context(), 10*time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	worker, err := FindWorker()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Pool{Workers: 1, Engines: map[string]Engine{"vm": vm, "sim": &Workers{Command: []string{worker}, Hang: time.Minute}}}
+}
+
+// agreementOf runs one profile's link, without jitter: netem varies the delay
+// before the rate, which smooths it again, and the model after it.
+func agreementOf(t *testing.T, pool *Pool, profile, loss string, seeds []uint64) []agreement {
+	t.Helper()
+	runs, err := Expand(Matrix{
+		Scenarios: []string{"paper-2020"}, Profiles: []string{profile}, Engines: []string{"sim", "vm"}, Seeds: seeds,
+		Sets: []Setting{{"link.jitter", "0s"}, {"link.loss", loss}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range runs {
+		r.ReduceLink()
+	}
+	if err := Certify(runs); err != nil {
+		t.Fatal(err)
+	}
+	var rows []agreement
+	err = pool.Execute(context.WithoutCancel(t.Context()), runs, func(_ *Run, res *measure.Result) error {
+		if !res.Completed {
+			t.Errorf("%s %s %s on %s: %s", res.Profile, res.Scenario, res.Stack, res.Engine, res.Error)
+		}
+		key := agreement{profile: profile, loss: loss, scenario: res.Scenario, stack: res.Stack}
+		i := slices.IndexFunc(rows, func(a agreement) bool { return a.scenario == key.scenario && a.stack == key.stack })
+		if i < 0 {
+			i, rows = len(rows), append(rows, key)
+		}
+		rows[i].add(res)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rows
+}
+
+// An agreement compares the two engines' runs of one kind.
+type agreement struct {
+	profile, loss, scenario, stack string
+	sim, vm                        sample
+}
+
+// A sample is what runs with several seeds came to.
+type sample struct{ packets, bytes, seconds []float64 }
+
+func (a *agreement) add(res *measure.Result) {
+	s := &a.sim
+	if res.Engine == "vm" {
+		s = &a.vm
+	}
+	s.packets = append(s.packets, float64(res.Up.Packets+res.Down.Packets))
+	s.bytes = append(s.bytes, float64(res.Up.Bytes+res.Down.Bytes))
+	s.seconds = append(s.seconds, res.CompletionS)
+}
+
+func median(list []float64) float64 {
+	sorted := slices.Sorted(slices.Values(list))
+	return percentile(sorted, 50)
+}
+
+// guestCPU is what the guest's processor adds to a run: some 15 ms for each
+// TLS handshake and side, at one instruction per nanosecond.
+const guestCPU = 0.1 // s
+
+// agrees: bytes and packets within 2 %, completion within 3 %, as medians; or
+// each engine's median lies within the other's range.
+func (a *agreement) agrees() bool {
+	return near(a.sim.packets, a.vm.packets, 0.02, 0) && near(a.sim.bytes, a.vm.bytes, 0.02, 0) &&
+		near(a.sim.seconds, a.vm.seconds, 0.03, guestCPU)
+}
+
+func near(x, y []float64, relative, absolute float64) bool {
+	mx, my := median(x), median(y)
+	if math.Abs(mx-my) <= max(relative*my, absolute) {
+		return true
+	}
+	in := func(m float64, list []float64) bool { return slices.Min(list) <= m && m <= slices.Max(list) }
+	return in(mx, y) && in(my, x)
+}
+
+// explanation is why a row differs.
+func (a *agreement) explanation() string {
+	if a.stack == "lwm2m-https-pull" {
+		return "the device's TCP is lwIP's, of which Linux has the window and the options but not the timers: it acknowledges more often"
+	}
+	if a.profile == "ethernet" && a.scenario == "ota" {
+		return "without a rate the time is that of the guest's processor, and it decides how many segments an acknowledgement covers"
+	}
+	return ""
+}
+
+func (a *agreement) markdown() string {
+	verdict := "yes"
+	if !a.agrees() {
+		verdict = "no: " + a.explanation()
+	}
+	return fmt.Sprintf("| %s | %s | %s | %s | %.0f | %.0f | %.0f | %.0f | %.2f | %.2f | %s |\n",
+		a.profile, a.loss, a.scenario, a.stack, median(a.sim.packets), median(a.vm.packets),
+		median(a.sim.bytes), median(a.vm.bytes), median(a.sim.seconds), median(a.vm.seconds), verdict)
+}
+
+func TestAgrees(t *testing.T) {
+	row := func(sim, vm float64) *agreement {
+		return &agreement{
+			sim: sample{[]float64{100}, []float64{1000}, []float64{sim}},
+			vm:  sample{[]float64{101}, []float64{1010}, []float64{vm}},
+		}
+	}
+	for _, test := range []struct {
+		a    *agreement
+		want bool
+	}{
+		{row(100, 102), true}, {row(100, 104), false}, {row(0.01, 0.05), true},
+		{&agreement{sim: sample{[]float64{100}, []float64{1}, []float64{1}}, vm: sample{[]float64{110}, []float64{1}, []float64{1}}}, false},
+		{&agreement{
+			sim: sample{[]float64{90, 100, 110}, []float64{1}, []float64{1}},
+			vm:  sample{[]float64{95, 106, 120}, []float64{1}, []float64{1}},
+		}, true},
+	} {
+		if got := test.a.agrees(); got != test.want {
+			t.Errorf("%s: agrees is %v", test.a.markdown(), got)
+		}
+	}
+}
