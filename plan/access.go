@@ -74,15 +74,15 @@ func (c *cell) connect(id int32) {
 	}
 	x.full = !dev.connected
 	if x.full && c.held >= c.d.RRC.Connected {
-		c.carry(x.device, x.class, false, float64(c.d.RRC.Response), 1)
+		c.message(x.device, x.class, msgResponse)
 		c.fail(id, rejected)
 		return
 	}
-	t := start + c.carry(x.device, x.class, false, float64(c.d.RRC.Response), 1) - c.now
-	t += c.carry(x.device, x.class, true, float64(c.d.RRC.Request), 1) - c.now
+	t := start + c.message(x.device, x.class, msgResponse) - c.now
+	t += c.message(x.device, x.class, msgRequest) - c.now
 	if x.full {
-		t += c.carry(x.device, x.class, false, float64(c.d.RRC.Setup), 1) - c.now
-		t += c.carry(x.device, x.class, true, float64(c.d.RRC.Complete), 1) - c.now
+		t += c.message(x.device, x.class, msgSetup) - c.now
+		t += c.message(x.device, x.class, msgComplete) - c.now
 		// What the profile's set-up has beyond the messages counted here.
 		t += max(0, draw(&r.setup, c.rng)-r.setupModelled)
 		dev.connected = true
@@ -131,36 +131,60 @@ func (c *cell) control(k *carrier, class uint8, length int64) {
 	c.stats.busy(channelControl, int(class), c.now, float64(length)/k.downShare)
 }
 
-// carry sends bytes in one direction as so many packets and returns when the
-// last block is received. The work is added to the carrier's channels at once;
-// each block waits for what was before.
-func (c *cell) carry(dev int32, class uint8, up bool, bytes float64, packets int) int64 {
-	r := c.radios[class]
-	k := c.carrier(dev)
-	dir, share, channel := &r.down, k.downShare, channelDown
-	server := &k.down
-	if up {
-		dir, share, channel, server = &r.up, k.upShare, channelUp, &k.up
+// waits is how long a block waits for the work before it. On NB-IoT its
+// control message waits, too.
+func (c *cell) waits(k *carrier, up bool) int64 {
+	wait := int64(0)
+	if c.sr || !up {
+		wait = k.down.wait(c.now)
 	}
-	data, blocks := dir.airtime(bytes / float64(packets))
-	data, blocks = data*int64(packets), blocks*packets
-	sent := dir.transmissions(blocks, c.rng)
-	data = data * int64(sent) / int64(blocks)
-	controls := int64(sent) * dir.control
-	wait := k.down.wait(c.now) // of each control message
 	if up {
 		wait += k.up.wait(c.now)
 	}
-	c.control(k, class, controls)
+	return wait
+}
+
+// carry sends bytes in one direction as so many packets and returns when the
+// last block is received.
+func (c *cell) carry(dev int32, class uint8, up bool, bytes float64, packets int) int64 {
+	dir := &c.radios[class].down
+	if up {
+		dir = &c.radios[class].up
+	}
+	data, blocks := dir.airtime(bytes / float64(packets))
+	return c.blocks(dev, class, up, data*int64(packets), blocks*packets)
+}
+
+// message sends one of the RRC's messages.
+func (c *cell) message(dev int32, class uint8, m int) int64 {
+	t := &c.radios[class].messages[m]
+	return c.blocks(dev, class, m == msgRequest || m == msgComplete, t.data, t.blocks)
+}
+
+// blocks adds the work of transport blocks to the carrier's channels at once;
+// each block waits for what was before. data is the airtime of all.
+func (c *cell) blocks(dev int32, class uint8, up bool, data int64, blocks int) int64 {
+	r := c.radios[class]
+	k := c.carrier(dev)
+	dir, share, channel, server := &r.down, k.downShare, channelDown, &k.down
+	if up {
+		dir, share, channel, server = &r.up, k.upShare, channelUp, &k.up
+	}
+	sent := int64(dir.transmissions(blocks, c.rng))
+	if sent > int64(blocks) {
+		data = data * sent / int64(blocks)
+	}
+	wait := c.waits(k, up)
+	c.control(k, class, sent*dir.control)
 	work := float64(data) * dir.share / share
 	server.add(c.now, work)
 	c.stats.busy(channel, int(class), c.now, work)
 	if !up && dir.ack > 0 {
-		acks := float64(int64(sent)*dir.ack) * dir.ackShare / k.upShare
+		acks := float64(sent*dir.ack) * dir.ackShare / k.upShare
 		k.up.add(c.now, acks)
 		c.stats.busy(channelUp, int(class), c.now, acks)
 	}
-	cycle := dir.control + dir.gap + dir.ackGap + dir.ack + dir.post
 	last := dir.ackGap + dir.ack + dir.post // the last block is received before these
-	return c.now + data + int64(sent)*(cycle+wait) - last
+	cycle := dir.control + dir.gap + last
+	return c.now + data + sent*(cycle+wait) - last
 }

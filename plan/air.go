@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/thinlink/thinlink/internal/units"
 	"github.com/thinlink/thinlink/netem"
 )
 
@@ -97,6 +98,22 @@ func (c *carriage) transmissions(n int, rng *rand.Rand) int {
 	return sum
 }
 
+// The RRC's messages.
+const (
+	msgResponse = iota
+	msgRequest
+	msgSetup
+	msgComplete
+	msgRelease
+	messages
+)
+
+// A transport is a message's airtime and number of blocks.
+type transport struct {
+	data   int64
+	blocks int
+}
+
 // A radio is everything the cell model needs of a coverage class.
 type radio struct {
 	up, down         carriage
@@ -107,6 +124,7 @@ type radio struct {
 	setup            netem.Latency
 	setupModelled    int64 // of the set-up, what the model's own messages take in an empty cell
 	outages          []netem.Outage
+	messages         [messages]transport
 
 	period    int64
 	preambles int
@@ -176,7 +194,8 @@ func (d *Deployment) radio(c *Class) (*radio, error) {
 		f := d.Mode.resourceElements()
 		r.down.data, r.down.unit = int64(float64(r.down.data)/f), int64(float64(r.down.unit)/f)
 	}
-	r.setupModelled = r.emptySetup(&d.RRC)
+	r.prepare(&d.RRC)
+	r.setupModelled = r.emptySetup()
 	return r, nil
 }
 
@@ -205,17 +224,28 @@ func meanLoss(l *netem.LossConfig) float64 {
 
 // emptySetup is how long random access and the RRC's messages take without
 // waiting, half an access period included.
-func (r *radio) emptySetup(rrc *RRC) int64 {
+func (r *radio) emptySetup() int64 {
 	t := r.period/2 + r.preamble + responseGap
-	for i, size := range []float64{float64(rrc.Response), float64(rrc.Request), float64(rrc.Setup), float64(rrc.Complete)} {
+	for m := msgResponse; m <= msgComplete; m++ {
 		c := &r.down
-		if i%2 == 1 {
+		if m == msgRequest || m == msgComplete {
 			c = &r.up
 		}
-		data, _ := c.airtime(size)
-		t += c.control + c.gap + data
+		t += c.control + c.gap + r.messages[m].data
 	}
 	return t
+}
+
+// prepare computes the RRC's messages once.
+func (r *radio) prepare(rrc *RRC) {
+	set := func(m int, c *carriage, size units.Bytes) {
+		r.messages[m].data, r.messages[m].blocks = c.airtime(float64(size))
+	}
+	set(msgResponse, &r.down, rrc.Response)
+	set(msgRequest, &r.up, rrc.Request)
+	set(msgSetup, &r.down, rrc.Setup)
+	set(msgComplete, &r.up, rrc.Complete)
+	set(msgRelease, &r.down, rrc.Release)
 }
 
 // draw is a latency of the profile, us.

@@ -99,10 +99,7 @@ func (c *cell) updateStep(id int32) {
 		if part.packets == 0 {
 			continue
 		}
-		waits := c.carrier(x.device).down.wait(c.now)
-		if part.up {
-			waits += c.carrier(x.device).up.wait(c.now)
-		}
+		waits := c.waits(c.carrier(x.device), part.up)
 		dir := &r.down
 		if part.up {
 			dir = &r.up

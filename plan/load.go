@@ -225,7 +225,35 @@ func (d *Deployment) check() error {
 	for _, name := range d.names() {
 		d.checkGroup("groups."+name, d.Groups[name], names, fail)
 	}
+	if len(errs) == 0 {
+		d.checkRuns(fail)
+	}
 	return errs.Sorted()
+}
+
+// checkRuns finds what makes a signature's run impossible, before any is made,
+// and classes without timing.
+func (d *Deployment) checkRuns(fail func(string, string, ...any)) {
+	for i := range d.Coverage {
+		if _, err := d.radio(&d.Coverage[i]); err != nil {
+			fail(fmt.Sprintf("coverage.%d.profile", i), "%v", err)
+		}
+	}
+	for _, name := range d.names() {
+		g := d.Groups[name]
+		for _, p := range d.split(&g) {
+			for _, j := range d.jobs(&g, &p) {
+				place := "groups." + name
+				if len(j.sets) > 0 {
+					place += ".set"
+				}
+				if _, err := j.run(""); err != nil {
+					fail(place, "%s over %s: %v", j.stack, j.profile, err)
+					return
+				}
+			}
+		}
+	}
 }
 
 func (d *Deployment) checkGroup(place string, g Group, classes map[string]bool, fail func(string, string, ...any)) {
