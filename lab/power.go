@@ -61,6 +61,9 @@ func (p *player) power(ctx context.Context, s clients.Session) error {
 // operator's NAT forgets the device meanwhile.
 func (p *player) awaitReport(ctx context.Context, due time.Time) error {
 	if nat := p.run.Scenario.NATTimeout; nat > 0 && due.Sub(p.w.Now()) > nat {
+		if p.w.Faults.Rebind == nil {
+			return fmt.Errorf("nat_timeout: engine %s has no address translation; use engine sim", p.run.Engine)
+		}
 		if err := clients.Sleep(ctx, nat); err != nil {
 			return err
 		}
