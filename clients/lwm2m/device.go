@@ -47,7 +47,10 @@ type device struct {
 	link     *link // of the registration
 	location string
 	lifetime int64 // registered, in seconds
-	dialled  int
+	// dialled numbers the sessions: each draws other message IDs and tokens, as
+	// RFC 7252 section 4.4 wants it, lest the server take a request after a
+	// reboot for one that it has answered.
+	dialled int
 }
 
 // link is a session with the platform.
@@ -183,6 +186,13 @@ func (d *device) nextConfig() coap.Config {
 	cfg := d.opt.CoAP.Device
 	cfg.Rand = generator(d.env.Seed, streamDeviceCoAP, d.dialled)
 	return cfg
+}
+
+// dials counts the sessions that were begun, in earlier lives of the device, too.
+func (d *device) dials() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.dialled
 }
 
 // converse serves a session until it ends or the power is cut.

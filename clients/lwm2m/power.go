@@ -39,6 +39,7 @@ func (s *session) PowerOn(ctx context.Context) error {
 	}
 	s.mu.Lock()
 	old := s.device
+	d.dialled = old.dials()
 	if s.closed {
 		old = d
 	} else {

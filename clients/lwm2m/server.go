@@ -69,9 +69,11 @@ type pack struct {
 	etag []byte // 8 bytes
 }
 
-// newServer starts a server on a database: registrations and packages.
-func newServer(opt *Options, env *clients.Env, reg *registry, packages *packages) (*server, error) {
-	s := &server{opt: opt, env: env, registry: reg, packages: packages}
+// newServer starts a server on a database: registrations and packages. accepted
+// is how many sessions earlier servers of the run had, that it draws other
+// message IDs, tokens and connection IDs than they did.
+func newServer(opt *Options, env *clients.Env, reg *registry, packages *packages, accepted int) (*server, error) {
+	s := &server{opt: opt, env: env, registry: reg, packages: packages, accepted: accepted}
 	port := portCoAP
 	if opt.Security == Certificate {
 		port = portCoAPS
@@ -86,7 +88,7 @@ func newServer(opt *Options, env *clients.Env, reg *registry, packages *packages
 	}
 	s.pc, s.mux = pc, newMux(pc, opt.Security == Certificate)
 	s.mux.accept, s.mux.drop = s.accept, s.dropped
-	s.ids = &idSource{rng: generator(env.Seed, streamServerIDs, 0), mux: s.mux}
+	s.ids = &idSource{rng: generator(env.Seed, streamServerIDs, accepted), mux: s.mux}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.tasks.Go(func() {
 		if err := s.mux.serve(); err != nil {
@@ -209,6 +211,13 @@ func (s *packages) serve(path string) *coap.Response {
 	resp.SetContentFormat(coap.Octets)
 	resp.Body, resp.Size = bytes.NewReader(p.data), int64(len(p.data))
 	return resp
+}
+
+// sessions counts those that were accepted, by earlier servers of the run, too.
+func (s *server) sessions() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.accepted
 }
 
 // close ends all sessions, without a word to the devices. The database stays.

@@ -72,7 +72,11 @@ func (s *session) start() (err error) {
 }
 
 func (s *session) startPlatform() (err error) {
-	if s.server, err = newServer(s.opt, s.env, s.registry, s.packages); err != nil {
+	accepted := 0
+	if s.server != nil {
+		accepted = s.server.sessions()
+	}
+	if s.server, err = newServer(s.opt, s.env, s.registry, s.packages, accepted); err != nil {
 		return err
 	}
 	switch s.opt.Delivery {

@@ -222,9 +222,9 @@ func TestSmallBlocks(t *testing.T) {
 	})
 }
 
-// Whatever interrupts a download, it goes on where it stopped.
+// Whatever interrupts a download, it goes on where it stopped, with DTLS and
+// without.
 func TestResume(t *testing.T) {
-	const size = 100_000
 	for name, interrupt := range map[string]func(w *world){
 		"power cut": func(w *world) {
 			w.session.PowerOff()
@@ -242,30 +242,37 @@ func TestResume(t *testing.T) {
 			w.check("reboot", reg.Execute(w.t.Context(), NewPath(deviceObject.ID, 0, deviceReboot), ""))
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			deliveries(t, func(t *testing.T, opt Options) {
-				inWorld(t, narrowband(0), opt, func(w *world) {
-					w.connect()
-					done := w.at(size/2, func() { interrupt(w) })
-					ctx, cancel := context.WithTimeout(w.t.Context(), 24*time.Hour)
-					defer cancel()
-					w.check("update", w.session.Update(ctx, image(size)))
-					<-done
-					twice := w.received(size) - size
-					if opt.Delivery == CoAPPush && twice <= 1024 {
-						twice = 0 // the block whose response was lost
-					}
-					if twice != 0 {
-						t.Errorf("%d bytes arrived twice", twice)
-					}
-					if got := w.states(); got != "downloading, downloaded" {
-						t.Error(got)
-					}
-					w.check("command afterwards", w.session.Command(w.t.Context(), 1))
+		for _, security := range []string{Certificate, NoSec} {
+			t.Run(name+", "+security, func(t *testing.T) {
+				deliveries(t, func(t *testing.T, opt Options) {
+					opt.Security = security
+					inWorld(t, narrowband(0), opt, func(w *world) { resume(w, interrupt) })
 				})
 			})
-		})
+		}
 	}
+}
+
+// resume is an update that is interrupted at half.
+func resume(w *world, interrupt func(*world)) {
+	const size = 100_000
+	w.connect()
+	done := w.at(size/2, func() { interrupt(w) })
+	ctx, cancel := context.WithTimeout(w.t.Context(), 24*time.Hour)
+	defer cancel()
+	w.check("update", w.session.Update(ctx, image(size)))
+	<-done
+	twice := w.received(size) - size
+	if w.session.opt.Delivery == CoAPPush && twice <= 1024 {
+		twice = 0 // the block whose response was lost
+	}
+	if twice != 0 {
+		w.t.Errorf("%d bytes arrived twice", twice)
+	}
+	if got := w.states(); got != "downloading, downloaded" {
+		w.t.Error(got)
+	}
+	w.check("command afterwards", w.session.Command(w.t.Context(), 1))
 }
 
 // With a connection ID, a session survives a new address: no block is lost
