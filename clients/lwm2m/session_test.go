@@ -293,6 +293,8 @@ func TestOptions(t *testing.T) {
 		"pmin":              func(o *Options) { o.MinPeriod = time.Millisecond },
 		"pmax":              func(o *Options) { o.MinPeriod, o.MaxPeriod = 2*time.Second, time.Second },
 		"report_wait":       func(o *Options) { o.ReportWait = 0 },
+		"storage":           func(o *Options) { o.Storage = -1 },
+		"defer":             func(o *Options) { o.Defer = -1 },
 		"delivery":          func(o *Options) { o.Delivery = "push" },
 		"block_size":        func(o *Options) { o.BlockSize = 100 },
 		"tls_version":       func(o *Options) { o.TLSVersion = "1.1" },

@@ -278,19 +278,26 @@ func resume(w *world, interrupt func(*world)) {
 // With a connection ID, a session survives a new address: no block is lost
 // but the one that was under way.
 func TestConnectionID(t *testing.T) {
-	opt := DefaultOptions()
-	opt.ConnectionID = true
-	inWorld(t, narrowband(0), opt, func(w *world) {
-		w.connect()
-		done := w.at(50_000, w.net.Rebind)
-		w.update(100_000)
-		<-done
-		if n := strings.Count(w.keys.String(), "CLIENT_RANDOM"); n != 2 {
-			t.Errorf("%d handshakes, want those of registration and download", n)
-		}
-		// The device was heard at its new address.
-		w.check("command", w.session.Command(w.t.Context(), 1))
-	})
+	for delivery, handshakes := range map[string]int{
+		CoAPPull: 2, // of registration and download
+		CoAPPush: 1,
+	} {
+		t.Run(delivery, func(t *testing.T) {
+			opt := DefaultOptions()
+			opt.ConnectionID, opt.Delivery = true, delivery
+			inWorld(t, narrowband(0), opt, func(w *world) {
+				w.connect()
+				done := w.at(50_000, w.net.Rebind)
+				w.update(100_000)
+				<-done
+				if n := strings.Count(w.keys.String(), "CLIENT_RANDOM"); n != handshakes {
+					t.Errorf("%d handshakes, want %d", n, handshakes)
+				}
+				// The device was heard at its new address.
+				w.check("command", w.session.Command(w.t.Context(), 1))
+			})
+		})
+	}
 }
 
 // A package that changes on the server while it is fetched is fetched anew.
