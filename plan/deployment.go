@@ -54,7 +54,7 @@ type Class struct {
 
 	// A preamble is sent at multiples of Period on one of Preambles
 	// subcarriers (NB-IoT) or sequences (LTE-M), TS 36.211 section 10.1.6.
-	Period      time.Duration `conf:"period" doc:"time between random access opportunities" min:"1ms" max:"1h"`
+	Period      time.Duration `conf:"period" doc:"time between random access opportunities" min:"1ms" max:"1m"`
 	Preambles   int           `conf:"preambles" doc:"subcarriers or preambles to choose from at each opportunity of a carrier" min:"1" max:"1024"`
 	Repetitions int           `conf:"repetitions" doc:"repetitions of the preamble" min:"1" max:"2048"`
 	Attempts    int           `conf:"attempts" doc:"attempts in this class before the next worse one is tried" min:"1" max:"200"`

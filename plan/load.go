@@ -25,6 +25,10 @@ func Load(path string, whatIf ...string) (*Deployment, error) {
 	if err != nil {
 		return nil, err
 	}
+	return load(doc, path, whatIf)
+}
+
+func load(doc *confyaml.Document, path string, whatIf []string) (*Deployment, error) {
 	d := &Deployment{
 		path: path, whatIf: strings.Join(whatIf, " "),
 		Sites: 1, Sectors: 1, Carriers: 1, Mode: InBand, Duration: 24 * time.Hour, Seed: 1,

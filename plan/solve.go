@@ -90,12 +90,31 @@ func (d *Deployment) answer(radios []*radio, list []population, t *tally) *Answe
 	for _, name := range d.names() {
 		a.Groups = append(a.Groups, d.group(name, list, t))
 	}
-	for _, u := range a.Channels {
-		if u.Class == "all" && u.Peak > 0.95 {
-			a.warn("%s is saturated: %.0f %% in its fullest hour; delays depend on how long that lasts", u.Channel, 100*u.Peak)
-		}
+	a.saturation()
+	if a.Blocking.P > 0.05 {
+		a.warn("%s of the reports are given up in random access: data, cost and utilisation are of what is left", percent(a.Blocking.P))
 	}
 	return a
+}
+
+// saturation warns of channels without room. On NB-IoT control and data share
+// the downlink.
+func (a *Answer) saturation() {
+	names, peaks := []string{}, []float64{}
+	for _, u := range a.Channels {
+		if u.Class == "all" {
+			names, peaks = append(names, u.Channel), append(peaks, u.Peak)
+		}
+	}
+	if a.Technology == "nbiot" {
+		names[channelDown] = names[channelControl] + " and " + names[channelDown] + " together"
+		peaks[channelDown] += peaks[channelControl]
+	}
+	for i, peak := range peaks {
+		if peak > 0.95 {
+			a.warn("%s: %.0f %% in the fullest hour, saturated: delays depend on how long that lasts", names[i], 100*peak)
+		}
+	}
 }
 
 func (a *Answer) warn(format string, args ...any) {

@@ -102,7 +102,9 @@ func (a *Answer) text(b *bytes.Buffer) {
 	if c := a.Capacity; c != nil {
 		fmt.Fprintf(b, "\ndevices per cell, in this mix, with %.3g %% of exchanges within %s and at most %s given up: %d\n",
 			100*c.Percentile, secs(c.ServiceS), percent(c.MaxBlocking), c.DevicesPerCell)
-		if c.Beyond > 0 {
+		if c.DevicesPerCell == 0 {
+			fmt.Fprintf(b, "  even a cell with next to no load misses the %s\n", c.Limit)
+		} else if c.Beyond > 0 {
 			fmt.Fprintf(b, "  at %d the %s is missed; closest to its end: %s at %s\n", c.Beyond, c.Limit, c.First, percent(c.Load))
 		}
 	}
