@@ -130,7 +130,7 @@ func (v *VM) execute(ctx context.Context, run *Run, progress func(Progress)) (*m
 	var res *measure.Result
 	var said tail
 	machine := &vm.Machine{
-		Kernel: v.Kernel, Init: v.Guest, Console: &said,
+		Kernel: v.Kernel, Init: v.Guest, Console: &said, Seed: run.Seed,
 		Files:    []vm.File{{Name: guestRun, Mode: 0o644, Data: spec}},
 		Commands: [][]string{{"/init", KernelWorker, "/" + guestRun}},
 		Line: func(line []byte) error {

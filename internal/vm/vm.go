@@ -46,6 +46,9 @@ type Machine struct {
 	Init     string
 	Files    []File
 	Commands [][]string
+	// Seed is of the processor's random numbers, from which the kernel seeds
+	// its own: losses that netem draws differ from seed to seed and repeat.
+	Seed uint64
 	// MemoryMB is the guest's memory; 0 is 512.
 	MemoryMB int
 	// Console receives what the commands print; nil discards it.
@@ -136,7 +139,7 @@ func (m *Machine) arguments(initrd string) []string {
 	args := append([]string{}, a.machine...)
 	return append(args,
 		"-accel", "tcg", "-icount", "shift=0,align=off,sleep=off",
-		"-rtc", "base=2026-01-01T00:00:00,clock=vm", "-seed", "1", "-m", strconv.Itoa(memory),
+		"-rtc", "base=2026-01-01T00:00:00,clock=vm", "-seed", strconv.FormatUint(m.Seed, 10), "-m", strconv.Itoa(memory),
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio",
 		"-kernel", m.Kernel.Image, "-initrd", initrd,
 		"-append", "console="+a.console+" nokaslr mitigations=off nolapic panic=-1 quiet loglevel=1")
