@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -98,17 +99,16 @@ func TestInterruptions(t *testing.T) {
 						}
 						s, _, n, end := newSession(t, narrowband(loss), 1, opt)
 						session := s.(*session)
-						var received int64
+						var received atomic.Int64
 						happened := make(chan error, 1)
 						session.env.Record = func(e clients.Event) {
 							switch e.Kind {
 							case clients.EventWarning:
 								t.Log(e.Detail)
 							case clients.EventOTAData:
-								if received < size/2 && received+e.Length >= size/2 {
+								if now := received.Add(e.Length); now-e.Length < size/2 && now >= size/2 {
 									go func() { happened <- interrupt.f(t.Context(), session, n) }()
 								}
-								received += e.Length
 							}
 						}
 						must(t, s.Connect(t.Context(), reading))
@@ -116,14 +116,14 @@ func TestInterruptions(t *testing.T) {
 						start := time.Now()
 						must(t, s.Update(t.Context(), img))
 						must(t, <-happened)
-						t.Logf("%d of %d bytes in %v", received, size, time.Since(start))
+						t.Logf("%d of %d bytes in %v", received.Load(), size, time.Since(start))
 						got, err := session.env.Flash.Load(imageFile)
 						must(t, err)
 						if !bytes.Equal(got, img.Data) {
 							t.Error("the image on the device differs")
 						}
-						if most := size + interrupt.n*shipment.waste; received > most {
-							t.Errorf("%d image bytes arrived, want at most %d", received, most)
+						if most := size + interrupt.n*shipment.waste; received.Load() > most {
+							t.Errorf("%d image bytes arrived, want at most %d", received.Load(), most)
 						}
 						must(t, s.Report(t.Context(), reading))
 						end()
