@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"github.com/thinlink/thinlink/internal/vm"
 	"github.com/thinlink/thinlink/lab"
 	"github.com/thinlink/thinlink/netem/tc"
+	"github.com/thinlink/thinlink/profiles"
 )
 
 // engineNames are what --engine takes.
@@ -85,6 +87,23 @@ func machineLacks(err error) bool {
 	var noKernel *tc.MissingError
 	var noVM *vm.MissingError
 	return errors.Is(err, lab.ErrNoWorker) || errors.As(err, &noKernel) || errors.As(err, &noVM)
+}
+
+// showKernel prints what the kernel's netem gets for a profile, as tc would say
+// it, and what it cannot do.
+func showKernel(w io.Writer, p *profiles.Profile, engine string) error {
+	if engine != "tc" && engine != "vm" {
+		return fmt.Errorf("--engine %q: want tc or vm; sim does all that the profile says", engine)
+	}
+	plan, warnings, err := (&lab.Run{Profile: p.Name, Engine: engine, Seed: 1, Link: p.Netem(), TC: p.TC}).KernelPlan()
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "up    netem %v\ndown  netem %v\nmtu   %d\n", &plan.Up, &plan.Down, plan.MTU)
+	for _, text := range warnings {
+		fmt.Fprintln(w, text)
+	}
+	return nil
 }
 
 // newKernelWorker is this program as the worker of engine vm, in its machine.

@@ -16,12 +16,13 @@ func newProfiles() *cobra.Command {
 		Short: "list, show and check link profiles",
 		Args:  cobra.NoArgs,
 	}
-	var format string
+	var format, engine string
 	show := &cobra.Command{
 		Use:   "show NAME",
 		Short: "print a profile with the source of every number",
 		Example: `  thinlink profiles show nbiot
-  thinlink profiles show nbiot --format yaml > my-link.yaml`,
+  thinlink profiles show nbiot --format yaml > my-link.yaml
+  thinlink profiles show nbiot --engine tc`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: completeArgs(profiles.Names),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -29,10 +30,14 @@ func newProfiles() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if engine != "" {
+				return showKernel(cmd.OutOrStdout(), p, engine)
+			}
 			return p.WriteShow(cmd.OutOrStdout(), format)
 		},
 	}
 	show.Flags().StringVar(&format, "format", "text", "text, yaml or json")
+	show.Flags().StringVar(&engine, "engine", "", "print what engine tc or vm makes of the profile instead")
 	cmd.AddCommand(show,
 		&cobra.Command{
 			Use:   "ls",
