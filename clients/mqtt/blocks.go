@@ -74,7 +74,7 @@ func (i *image) try(ctx context.Context, send func() error) error {
 		return errAgain
 	}
 	// Paho's errors mean that the connection is going down.
-	if err := sleep(ctx, time.Second); err != nil {
+	if err := clients.Sleep(ctx, time.Second); err != nil {
 		return err
 	}
 	return errAgain

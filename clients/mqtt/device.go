@@ -161,7 +161,7 @@ func (d *device) start(ctx context.Context) error {
 			break
 		}
 		d.record(clients.EventState, "connecting failed: "+t.Error().Error())
-		if err := sleep(ctx, pause); err != nil {
+		if err := clients.Sleep(ctx, pause); err != nil {
 			return fmt.Errorf("connect: %w: %w", err, t.Error())
 		}
 	}

@@ -147,7 +147,7 @@ func (i *image) download(ctx context.Context, from string) error {
 		if rsp.Received > 0 {
 			pause = firstPause
 		}
-		if err := sleep(ctx, pause); err != nil {
+		if err := clients.Sleep(ctx, pause); err != nil {
 			return err
 		}
 	}

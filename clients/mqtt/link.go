@@ -237,7 +237,7 @@ func exchange[T any](ctx context.Context, d *device, done <-chan T, publish func
 		}
 		if err := publish(l); err != nil && !errors.Is(err, errLost) {
 			// Paho's errors mean that the connection is going down.
-			if err := sleep(ctx, time.Second); err != nil {
+			if err := clients.Sleep(ctx, time.Second); err != nil {
 				return zero, err
 			}
 			continue
@@ -289,15 +289,4 @@ func (d *device) ask(ctx context.Context, key, topic string, payload []byte) (an
 		return a, fmt.Errorf("%s: %w", topic, err)
 	}
 	return a, nil
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -38,20 +38,10 @@ holds for every group.`,
 		Example: `  thinlink plan examples/plan-smart-meters.yaml
   thinlink plan examples/plan-smart-meters.yaml --what-if stack=mqtt --what-if carriers=2
   thinlink plan examples/plan-ota-campaign.yaml --what-if ota.strategy=delta --html plan.html`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if f.schema {
-				return cobra.NoArgs(cmd, args)
-			}
-			return cobra.ExactArgs(1)(cmd, args)
-		},
+		Args: fileUnless(&f.schema),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if f.schema {
-				schema, err := plan.Schema()
-				if err != nil {
-					return err
-				}
-				_, err = cmd.OutOrStdout().Write(schema)
-				return err
+				return printSchema(cmd, plan.Schema)
 			}
 			return f.run(cmd, args[0])
 		},

@@ -73,12 +73,7 @@ func newProfiles() *cobra.Command {
 			Short: "print the JSON Schema of profile files, for editors",
 			Args:  cobra.NoArgs,
 			RunE: func(cmd *cobra.Command, _ []string) error {
-				schema, err := profiles.Schema()
-				if err != nil {
-					return err
-				}
-				_, err = cmd.OutOrStdout().Write(schema)
-				return err
+				return printSchema(cmd, profiles.Schema)
 			},
 		})
 	return cmd
@@ -139,4 +134,25 @@ func completeArgs(names func() []string) cobra.CompletionFunc {
 	return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return names(), cobra.ShellCompDirectiveDefault
 	}
+}
+
+// fileUnless wants the name of one file, unless the flag asks for something
+// that needs none.
+func fileUnless(flag *bool) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if *flag {
+			return cobra.NoArgs(cmd, args)
+		}
+		return cobra.ExactArgs(1)(cmd, args)
+	}
+}
+
+// printSchema writes a JSON Schema, for editors.
+func printSchema(cmd *cobra.Command, schema func() ([]byte, error)) error {
+	b, err := schema()
+	if err != nil {
+		return err
+	}
+	_, err = cmd.OutOrStdout().Write(b)
+	return err
 }

@@ -40,20 +40,10 @@ with 95 % intervals.`,
 		Example: `  thinlink sweep examples/sweep-small.yaml --dry-run
   thinlink sweep examples/sweep-small.yaml -o results
   thinlink sweep examples/sweep-small.yaml -o results --resume`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if f.schema {
-				return cobra.NoArgs(cmd, args)
-			}
-			return cobra.ExactArgs(1)(cmd, args)
-		},
+		Args: fileUnless(&f.schema),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if f.schema {
-				schema, err := lab.SweepSchema()
-				if err != nil {
-					return err
-				}
-				_, err = cmd.OutOrStdout().Write(schema)
-				return err
+				return printSchema(cmd, lab.SweepSchema)
 			}
 			return f.run(cmd, args[0])
 		},
