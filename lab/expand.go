@@ -12,7 +12,6 @@ import (
 
 // Matrix is what a user asks for: the product of its lists.
 type Matrix struct {
-	Timers     string   // TimersProfile, or "" for the stacks' own
 	Scenarios  []string // built-in names, suites, or files
 	Profiles   []string // built-in names or files
 	Stacks     []string // built-in names or files; none: the scenario's own
@@ -23,10 +22,6 @@ type Matrix struct {
 	Out        string         // directory for captures; "" writes none
 	Version    string         // of thinlink, for the captures' comments
 }
-
-// TimersProfile gives stacks the protocol timers that the link's profile
-// recommends.
-const TimersProfile = "profile"
 
 // Setting is one override by path.
 type Setting struct{ Path, Value string }
@@ -81,14 +76,11 @@ func Expand(m Matrix) ([]*Run, error) {
 	var runs []*Run
 	for _, link := range links {
 		for _, c := range cells {
-			stack := *c.stack
-			if m.Timers == TimersProfile {
-				stack = stack.tuned(link.Timers)
-			}
+			stack := c.stack.tuned(link.Timers)
 			for _, engine := range m.Engines {
 				for _, seed := range m.Seeds {
 					runs = append(runs, &Run{
-						Profile: link.Name, Scenario: *c.scenario, Stack: stack, Timers: m.Timers,
+						Profile: link.Name, Scenario: *c.scenario, Stack: stack,
 						Engine: engine, Seed: seed, Link: link.Netem(), TC: link.TC, Interrupts: m.Interrupts,
 						Model: models[link], Network: power.NetworkOf(link.Netem()), MCU: power.MCU(link.Power.MCU),
 						Version: m.Version, Out: m.Out,

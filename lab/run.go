@@ -25,8 +25,6 @@ type Run struct {
 	Model   power.Model
 	Network power.Network
 	MCU     power.MCU
-	// Timers is TimersProfile if Stack has the link's timers, else "".
-	Timers string `json:",omitempty"`
 	// Interrupts happen during a firmware update.
 	Interrupts []Interruption `json:",omitempty"`
 	PKI        *pki.Material  `json:",omitempty"`
@@ -41,6 +39,14 @@ func (r *Run) Base() string {
 	return fmt.Sprintf("%s-%s-%s-%s-s%d", r.Profile, r.Scenario.Name, r.Stack.Name, r.Engine, r.Seed)
 }
 
+// timers names the protocol timers where they are not the stack's own.
+func (r *Run) timers() string {
+	if r.Stack.Timers == TimersProfile {
+		return TimersProfile
+	}
+	return ""
+}
+
 func (r *Run) newResult() *measure.Result {
 	return &measure.Result{
 		Profile:  r.Profile,
@@ -48,7 +54,7 @@ func (r *Run) newResult() *measure.Result {
 		Stack:    r.Stack.Name,
 		Engine:   r.Engine,
 		Seed:     r.Seed,
-		Timers:   r.Timers,
+		Timers:   r.timers(),
 		Warnings: []string{},
 	}
 }

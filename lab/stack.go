@@ -32,6 +32,7 @@ type Stack struct {
 	Extends     string `conf:"extends" doc:"a built-in stack whose values hold where this file gives none" merge:"own"`
 	Protocol    string `conf:"protocol" doc:"what is spoken" enum:"mqtt,lwm2m,tcp,udp,icmp" required:"true"`
 	IP          string `conf:"ip" doc:"version of the Internet Protocol" enum:"4,6"`
+	Timers      string `conf:"timers" doc:"protocol timers: standard is the stack's own, profile those that the link's profile recommends" enum:"standard,profile"`
 
 	TCP struct {
 		Device   TCPHost `conf:"device" doc:"the device's TCP"`
@@ -88,7 +89,7 @@ func (s *Stack) Set(path, value string) error {
 func (s *Stack) decode() error {
 	base := *s
 	for range 2 {
-		fresh := Stack{docs: s.docs, sets: s.sets, IP: "4", MQTT: mqtt.DefaultOptions(), LwM2M: lwm2m.DefaultOptions()}
+		fresh := Stack{docs: s.docs, sets: s.sets, IP: "4", Timers: "standard", MQTT: mqtt.DefaultOptions(), LwM2M: lwm2m.DefaultOptions()}
 		fresh.TCP.Device.rebase(base.TCP.Device.Personality)
 		fresh.TCP.Platform.rebase(base.TCP.Platform.Personality)
 		dec := confyaml.NewDecoder(&fresh)
@@ -118,9 +119,15 @@ func (h *TCPHost) rebase(personality string) {
 	h.Personality, h.Config = personality, personalities[personality]()
 }
 
-// tuned is the stack with the timers that a link recommends, where it
-// recommends any.
+// TimersProfile is the value of Stack.Timers that takes the link's.
+const TimersProfile = "profile"
+
+// tuned is the stack with the timers that a link recommends, if the stack
+// wants them and the link recommends any.
 func (s Stack) tuned(t profiles.Timers) Stack {
+	if s.Timers != TimersProfile {
+		return s
+	}
 	set := func(value time.Duration, fields ...*time.Duration) {
 		for _, f := range fields {
 			if value > 0 {

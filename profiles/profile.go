@@ -43,7 +43,7 @@ type Profile struct {
 	Power Power              `conf:"power" doc:"the modem's mean power in each radio state"`
 	TC    TC                 `conf:"tc" doc:"what engines tc and vm get in place of grants"`
 
-	Timers Timers `conf:"timers" doc:"protocol timers recommended for this link; --timers profile uses them"`
+	Timers Timers `conf:"timers" doc:"protocol timers recommended for this link; stacks with timers: profile use them"`
 
 	dec *confyaml.Decoder // knows where each value comes from
 }

@@ -26,7 +26,7 @@ type runFlags struct {
 	seeds                     []uint
 	repeat                    int
 	sets                      []string
-	interrupt, timers         string
+	interrupt                 string
 	out                       string
 	json                      bool
 	clock                     string
@@ -64,7 +64,6 @@ profiles:  %s; or a YAML file`,
 	fl.UintSliceVar(&f.seeds, "seed", []uint{1}, "seeds of everything random in link and stacks")
 	fl.IntVar(&f.repeat, "repeat", 1, "runs per seed N: seeds N, N+1, ...; the median and the range are printed")
 	fl.StringArrayVar(&f.sets, "set", nil, "override a value, for example link.loss=2% or image=256KiB; repeats")
-	fl.StringVar(&f.timers, "timers", "standard", "protocol timers: standard (each stack's own) or profile (those the link's profile recommends)")
 	fl.StringVar(&f.interrupt, "interrupt", "", "interruptions of an update: outage, window, psm, reboot, platform, rebind; for example outage@50%:90s,reboot@70%")
 	fl.StringVarP(&f.out, "output", "o", "", "directory for captures (pcapng), key logs, events and results.jsonl")
 	fl.BoolVar(&f.linkOnly, "link-only", false, "run what the kernel's netem can do of each profile, without radio, on every engine alike")
@@ -76,7 +75,6 @@ profiles:  %s; or a YAML file`,
 	complete(cmd, "profile", profiles.Names)
 	complete(cmd, "stack", lab.StackNames)
 	complete(cmd, "engine", func() []string { return engineNames })
-	complete(cmd, "timers", func() []string { return []string{"standard", lab.TimersProfile} })
 	complete(cmd, "clock", func() []string { return []string{"virtual", "real"} })
 	return cmd
 }
@@ -143,13 +141,6 @@ func (f *runFlags) matrix(args []string) (lab.Matrix, error) {
 	m := lab.Matrix{Profiles: f.profiles, Stacks: f.stacks, Engines: f.engines, Out: f.out, Version: version}
 	for _, a := range args {
 		m.Scenarios = append(m.Scenarios, strings.Split(a, ",")...)
-	}
-	switch f.timers {
-	case "standard":
-	case lab.TimersProfile:
-		m.Timers = f.timers
-	default:
-		return m, fmt.Errorf("--timers %q: want standard or profile", f.timers)
 	}
 	if f.repeat < 1 || f.repeat > 10000 {
 		return m, fmt.Errorf("--repeat %d: want 1 to 10000", f.repeat)
