@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/thinlink/thinlink/clients/lwm2m/model"
+	"github.com/thinlink/thinlink/clients/lwm2m/objects"
 
 	"github.com/plgd-dev/go-coap/v3/message/codes"
 	"github.com/thinlink/thinlink/clients"
@@ -64,7 +66,7 @@ func (u *campaign) pursue(ctx context.Context, reg *registration) (ended bool, e
 				return !isTransient(err), err
 			}
 		case b.state == Downloaded && !u.applied:
-			if err := reg.Execute(ctx, firmwarePath(firmwareUpdate), ""); err != nil {
+			if err := reg.Execute(ctx, firmwarePath(objects.FirmwareUpdate), ""); err != nil {
 				return !isTransient(err), err
 			}
 			u.applied = true
@@ -91,10 +93,10 @@ func (u *campaign) prepare(ctx context.Context, reg *registration) error {
 		})
 		return err
 	}
-	if err := observe(firmwareState, func(b *facts, v int64) { b.state = FirmwareState(v) }); err != nil {
+	if err := observe(objects.FirmwareState, func(b *facts, v int64) { b.state = FirmwareState(v) }); err != nil {
 		return err
 	}
-	if err := observe(firmwareResult, func(b *facts, v int64) { b.result = FirmwareResult(v) }); err != nil {
+	if err := observe(objects.FirmwareResult, func(b *facts, v int64) { b.result = FirmwareResult(v) }); err != nil {
 		return err
 	}
 	b := u.board.get()
@@ -104,7 +106,7 @@ func (u *campaign) prepare(ctx context.Context, reg *registration) error {
 		return nil
 	}
 	if !fresh {
-		if err := reg.WriteText(ctx, firmwarePath(firmwareURI), ""); err != nil {
+		if err := reg.WriteText(ctx, firmwarePath(objects.FirmwareURI), ""); err != nil {
 			return err
 		}
 		u.board.set(func(b *facts) { b.state, b.result = Idle, ResultInitial })
@@ -113,17 +115,17 @@ func (u *campaign) prepare(ctx context.Context, reg *registration) error {
 	if u.uri == "" {
 		return nil
 	}
-	err := reg.WriteText(ctx, firmwarePath(firmwareURI), u.uri)
-	var status *StatusError
+	err := reg.WriteText(ctx, firmwarePath(objects.FirmwareURI), u.uri)
+	var status *model.StatusError
 	if !errors.As(err, &status) || status.Code != codes.MethodNotAllowed {
 		return err
 	}
 	// Refused, perhaps because an earlier attempt, of which only the response
 	// was lost, has begun the download.
-	if state, readErr := reg.ReadInteger(ctx, firmwarePath(firmwareState)); readErr != nil || FirmwareState(state) == Idle {
+	if state, readErr := reg.ReadInteger(ctx, firmwarePath(objects.FirmwareState)); readErr != nil || FirmwareState(state) == Idle {
 		return err
 	}
 	return nil
 }
 
-func firmwarePath(resource uint16) Path { return NewPath(firmwareObject.ID, 0, resource) }
+func firmwarePath(resource uint16) model.Path { return model.NewPath(objects.Firmware.ID, 0, resource) }

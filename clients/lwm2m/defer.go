@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/plgd-dev/go-coap/v3/message/codes"
+	"github.com/thinlink/thinlink/clients/lwm2m/model"
+	"github.com/thinlink/thinlink/clients/lwm2m/objects"
 )
 
 // Values of resource 11 of the firmware update object.
@@ -14,11 +16,11 @@ const (
 )
 
 // urgency is the server writing Severity or Maximum Defer Period.
-func (u *updater) urgency(v Values) error {
-	severity, hasSeverity := v[firmwareSeverity].(int64)
-	period, hasPeriod := v[firmwareMaxDefer].(int64)
+func (u *updater) urgency(v model.Values) error {
+	severity, hasSeverity := v[objects.FirmwareSeverity].(int64)
+	period, hasPeriod := v[objects.FirmwareMaxDefer].(int64)
 	if hasSeverity && (severity < severityCritical || severity > severityOptional) || hasPeriod && (period < 0 || period > 1<<31) {
-		return refuse(codes.BadRequest, "severity or maximum defer period out of range")
+		return model.Refuse(codes.BadRequest, "severity or maximum defer period out of range")
 	}
 	if !hasSeverity && !hasPeriod {
 		return nil

@@ -4,6 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/thinlink/thinlink/clients/lwm2m/content"
+	"github.com/thinlink/thinlink/clients/lwm2m/model"
+	"github.com/thinlink/thinlink/clients/lwm2m/objects"
+	"github.com/thinlink/thinlink/clients/lwm2m/tree"
 	"io"
 	"net"
 	"net/netip"
@@ -31,7 +35,7 @@ type device struct {
 	env    *clients.Env
 	cred   credentials
 	server netip.AddrPort
-	tree   *Tree
+	tree   *tree.Tree
 	obs    *observers
 	update *updater
 
@@ -94,11 +98,11 @@ func newDevice(opt *Options, env *clients.Env, reboot func()) (*device, error) {
 		return nil, err
 	}
 	d.ctx, d.cancel = context.WithCancel(context.Background())
-	d.tree = NewTree(func(paths []Path) { d.obs.note(paths) })
+	d.tree = tree.New(func(paths []model.Path) { d.obs.note(paths) })
 	d.obs = &observers{
 		tree: d.tree,
-		confirmable: func(p Path) bool {
-			return opt.Notify == NotifyCon || p.Object() == firmwareObject.ID
+		confirmable: func(p model.Path) bool {
+			return opt.Notify == NotifyCon || p.Object() == objects.Firmware.ID
 		},
 		undelivered: d.lose,
 	}
@@ -146,7 +150,7 @@ func (d *device) join(ctx context.Context) error {
 
 // isFinal tells refusals that another attempt will not change.
 func isFinal(err error) bool {
-	var status *StatusError
+	var status *model.StatusError
 	return errors.As(err, &status) && status.Code>>5 == 4
 }
 
@@ -228,10 +232,10 @@ func (d *device) session() *link {
 
 // register is section 6.2.1.
 func (d *device) register(ctx context.Context) error {
-	lifetime := d.tree.Get(serverObject.ID, 0, serverLifetime).(int64)
+	lifetime := d.tree.Get(objects.Server.ID, 0, objects.ServerLifetime).(int64)
 	req := coap.NewRequest(codes.POST, "/rd",
 		"lwm2m=1.1", "ep="+pki.DeviceName, "lt="+strconv.FormatInt(lifetime, 10), "b="+d.opt.Binding)
-	req.WithPayload(coap.LinkFormat, AppendLinks(nil, d.tree.Registered()))
+	req.WithPayload(coap.LinkFormat, content.AppendLinks(nil, d.tree.Registered()))
 	resp, err := d.session().Do(ctx, req)
 	if resp, err = checked("register", resp, err, codes.Created); err != nil {
 		return err
@@ -246,7 +250,7 @@ func (d *device) register(ctx context.Context) error {
 // refresh is a registration update (section 6.2.2), with what has changed. A
 // server that does not know the registration gets a new one.
 func (d *device) refresh(ctx context.Context) error {
-	lifetime := d.tree.Get(serverObject.ID, 0, serverLifetime).(int64)
+	lifetime := d.tree.Get(objects.Server.ID, 0, objects.ServerLifetime).(int64)
 	d.mu.Lock()
 	req := coap.NewRequest(codes.POST, d.location)
 	if lifetime != d.lifetime {

@@ -6,13 +6,16 @@ import (
 
 	"github.com/plgd-dev/go-coap/v3/message/codes"
 	"github.com/thinlink/thinlink/clients/coap"
+	"github.com/thinlink/thinlink/clients/lwm2m/content"
+	"github.com/thinlink/thinlink/clients/lwm2m/model"
+	"github.com/thinlink/thinlink/clients/lwm2m/tree"
 )
 
 // dispatcher turns a server's requests into operations on a device's tree
 // (section 6.3; methods and codes are those of the transport bindings,
 // OMA-TS-LightweightM2M_Transport-V1_1 section 6.4).
 type dispatcher struct {
-	tree *Tree
+	tree *tree.Tree
 	obs  *observers
 	// pushed, if not nil, takes the blocks of a package.
 	pushed func(*coap.Request, coap.Block) *coap.Response
@@ -20,7 +23,7 @@ type dispatcher struct {
 
 // ServeCoAP implements coap.Handler.
 func (d *dispatcher) ServeCoAP(_ context.Context, r *coap.Request) *coap.Response {
-	path, err := ParsePath(r.Path())
+	path, err := model.ParsePath(r.Path())
 	if err != nil {
 		return coap.Status(codes.NotFound)
 	}
@@ -36,14 +39,14 @@ func (d *dispatcher) ServeCoAP(_ context.Context, r *coap.Request) *coap.Respons
 }
 
 // get is read, observe or, with Accept link format, discover.
-func (d *dispatcher) get(r *coap.Request, path Path) *coap.Response {
+func (d *dispatcher) get(r *coap.Request, path model.Path) *coap.Response {
 	accept, asked := r.Accept()
 	if asked && accept == coap.LinkFormat {
 		links, err := d.tree.Discover(path)
 		if err != nil {
 			return failure(err)
 		}
-		return coap.NewResponse(codes.Content, coap.LinkFormat, AppendLinks(nil, links))
+		return coap.NewResponse(codes.Content, coap.LinkFormat, content.AppendLinks(nil, links))
 	}
 	payload, format, err := d.tree.Read(path, accept, asked)
 	if err != nil {
@@ -55,7 +58,7 @@ func (d *dispatcher) get(r *coap.Request, path Path) *coap.Response {
 
 // put is write-attributes if it has queries and nothing else, otherwise write
 // that replaces.
-func (d *dispatcher) put(r *coap.Request, path Path) *coap.Response {
+func (d *dispatcher) put(r *coap.Request, path model.Path) *coap.Response {
 	format, given := r.ContentFormat()
 	if queries := r.Queries(); len(queries) > 0 {
 		if given || len(r.Payload) > 0 {
@@ -69,12 +72,12 @@ func (d *dispatcher) put(r *coap.Request, path Path) *coap.Response {
 }
 
 // post is execute on an executable resource, otherwise write that updates.
-func (d *dispatcher) post(r *coap.Request, path Path) *coap.Response {
+func (d *dispatcher) post(r *coap.Request, path model.Path) *coap.Response {
 	if len(r.Queries()) > 0 {
 		return coap.Status(codes.BadRequest)
 	}
 	format, given := r.ContentFormat()
-	if d.tree.executable(path) {
+	if d.tree.Executable(path) {
 		if given && format != coap.TextPlain {
 			return coap.Status(codes.UnsupportedMediaType)
 		}
@@ -92,7 +95,7 @@ func changed(err error) *coap.Response {
 
 // failure is the response to an operation that was refused.
 func failure(err error) *coap.Response {
-	var status *StatusError
+	var status *model.StatusError
 	if errors.As(err, &status) {
 		return coap.Status(status.Code)
 	}

@@ -9,33 +9,37 @@ import (
 	"github.com/plgd-dev/go-coap/v3/message"
 	"github.com/plgd-dev/go-coap/v3/message/codes"
 	"github.com/thinlink/thinlink/clients/coap"
+	"github.com/thinlink/thinlink/clients/lwm2m/content"
+	"github.com/thinlink/thinlink/clients/lwm2m/model"
+	"github.com/thinlink/thinlink/clients/lwm2m/objects"
+	"github.com/thinlink/thinlink/clients/lwm2m/tree"
 )
 
 // testObject has a resource of every kind.
-var testObject = &Object{ID: 100, Version: "2.1", Resources: []Resource{
-	{ID: 0, Name: "read", Ops: R, Type: Integer, Mandatory: true},
-	{ID: 1, Name: "both", Ops: RW, Type: String, Mandatory: true},
-	{ID: 2, Name: "write", Ops: W, Type: Boolean},
-	{ID: 3, Name: "execute", Ops: E},
-	{ID: 4, Name: "opaque", Ops: RW, Type: Opaque},
-	{ID: 5, Name: "several", Ops: RW, Type: Integer, Multiple: true},
-	{ID: 6, Name: "absent", Ops: RW, Type: Float},
+var testObject = &model.Object{ID: 100, Version: "2.1", Resources: []model.Resource{
+	{ID: 0, Name: "read", Ops: model.R, Type: model.Integer, Mandatory: true},
+	{ID: 1, Name: "both", Ops: model.RW, Type: model.String, Mandatory: true},
+	{ID: 2, Name: "write", Ops: model.W, Type: model.Boolean},
+	{ID: 3, Name: "execute", Ops: model.E},
+	{ID: 4, Name: "opaque", Ops: model.RW, Type: model.Opaque},
+	{ID: 5, Name: "several", Ops: model.RW, Type: model.Integer, Multiple: true},
+	{ID: 6, Name: "absent", Ops: model.RW, Type: model.Float},
 }}
 
 type testDevice struct {
 	*dispatcher
 	executed string
-	changes  []Path
+	changes  []model.Path
 }
 
 func newTestDevice() *testDevice {
 	d := &testDevice{}
-	tree := NewTree(func(p []Path) { d.changes = append(d.changes, p...) })
-	d.dispatcher = &dispatcher{tree: tree, obs: &observers{tree: tree}}
-	tree.Add(securityObject, 0, &Instance{Values: Values{0: "coaps://10.0.0.1"}})
-	tree.Add(testObject, 0, &Instance{
-		Values: Values{0: int64(7), 1: "a", 2: false, 4: []byte{1, 2}, 5: Multiple{0: int64(1), 2: int64(3)}},
-		OnWrite: func(v Values) (Values, error) {
+	t := tree.New(func(p []model.Path) { d.changes = append(d.changes, p...) })
+	d.dispatcher = &dispatcher{tree: t, obs: &observers{tree: t}}
+	t.Add(objects.Security, 0, &tree.Instance{Values: model.Values{0: "coaps://10.0.0.1"}})
+	t.Add(testObject, 0, &tree.Instance{
+		Values: model.Values{0: int64(7), 1: "a", 2: false, 4: []byte{1, 2}, 5: model.Multiple{0: int64(1), 2: int64(3)}},
+		OnWrite: func(v model.Values) (model.Values, error) {
 			if v[1] == "forbidden" {
 				return nil, errors.New("no")
 			}
@@ -43,7 +47,7 @@ func newTestDevice() *testDevice {
 		},
 		OnExecute: func(res uint16, args string) error { d.executed = args; return nil },
 	})
-	tree.Add(testObject, 3, &Instance{Values: Values{0: int64(-1), 1: "b"}})
+	t.Add(testObject, 3, &tree.Instance{Values: model.Values{0: int64(-1), 1: "b"}})
 	return d
 }
 
@@ -93,23 +97,23 @@ func TestOperationCodes(t *testing.T) {
 		{"write read-only", codes.PUT, "/100/0/0", coap.TextPlain, one, "4.05"},
 		{"write executable", codes.PUT, "/100/0/3", coap.TextPlain, one, "4.05"},
 		{"write missing", codes.PUT, "/100/0/9", coap.TextPlain, one, "4.04"},
-		{"write object", codes.PUT, "/100", FormatTLV, one, "4.05"},
+		{"write object", codes.PUT, "/100", content.TLV, one, "4.05"},
 		{"write in unknown format", codes.PUT, "/100/0/1", 50, one, "4.15"},
 		{"write instance as text", codes.PUT, "/100/0", coap.TextPlain, one, "4.15"},
 		{"write refused by the application", codes.PUT, "/100/0/1", coap.TextPlain, []byte("forbidden"), "4.00"},
 		{"write security", codes.PUT, "/0/0/0", coap.TextPlain, one, "4.01"},
-		{"write TLV of another resource", codes.PUT, "/100/0/1", FormatTLV, EncodeValues(Values{2: true}), "4.00"},
-		{"write malformed TLV", codes.PUT, "/100/0", FormatTLV, []byte{0xc1}, "4.00"},
-		{"write instance with read-only resource", codes.PUT, "/100/0", FormatTLV, EncodeValues(Values{0: int64(1)}), "4.05"},
-		{"write instance with unknown resource", codes.PUT, "/100/0", FormatTLV, EncodeValues(Values{9: int64(1)}), "4.04"},
-		{"write several", codes.POST, "/100/0/5", FormatTLV, EncodeValues(Values{5: Multiple{4: int64(5)}}), "2.04"},
+		{"write TLV of another resource", codes.PUT, "/100/0/1", content.TLV, content.EncodeValues(model.Values{2: true}), "4.00"},
+		{"write malformed TLV", codes.PUT, "/100/0", content.TLV, []byte{0xc1}, "4.00"},
+		{"write instance with read-only resource", codes.PUT, "/100/0", content.TLV, content.EncodeValues(model.Values{0: int64(1)}), "4.05"},
+		{"write instance with unknown resource", codes.PUT, "/100/0", content.TLV, content.EncodeValues(model.Values{9: int64(1)}), "4.04"},
+		{"write several", codes.POST, "/100/0/5", content.TLV, content.EncodeValues(model.Values{5: model.Multiple{4: int64(5)}}), "2.04"},
 		{"execute", codes.POST, "/100/0/3", noFormat, nil, "2.04"},
 		{"execute with arguments", codes.POST, "/100/0/3", coap.TextPlain, []byte("0='a',1"), "2.04"},
 		{"execute with malformed arguments", codes.POST, "/100/0/3", coap.TextPlain, []byte("a"), "4.00"},
 		{"execute with opaque arguments", codes.POST, "/100/0/3", coap.Octets, []byte("0"), "4.15"},
 		{"execute what is readable", codes.POST, "/100/0/0", noFormat, nil, "4.05"},
 		{"execute where nothing can be", codes.POST, "/100/3/3", noFormat, nil, "4.04"},
-		{"create", codes.POST, "/100", FormatTLV, nil, "4.05"},
+		{"create", codes.POST, "/100", content.TLV, nil, "4.05"},
 		{"delete", codes.DELETE, "/100/0", noFormat, nil, "4.05"},
 		{"composite", coap.FETCH, "/", noFormat, nil, "4.05"},
 		{"discover", codes.GET, "/100/0", coap.LinkFormat, nil, "2.05"},
@@ -124,9 +128,9 @@ func TestOperationCodes(t *testing.T) {
 
 func TestReadFormats(t *testing.T) {
 	d := newTestDevice()
-	instance0 := EncodeValues(Values{0: int64(7), 1: "a", 4: []byte{1, 2}, 5: Multiple{0: int64(1), 2: int64(3)}})
-	instance3 := EncodeValues(Values{0: int64(-1), 1: "b"})
-	object := AppendTLV(AppendTLV(nil, TLVObjectInstance, 0, instance0), TLVObjectInstance, 3, instance3)
+	instance0 := content.EncodeValues(model.Values{0: int64(7), 1: "a", 4: []byte{1, 2}, 5: model.Multiple{0: int64(1), 2: int64(3)}})
+	instance3 := content.EncodeValues(model.Values{0: int64(-1), 1: "b"})
+	object := content.AppendTLV(content.AppendTLV(nil, content.TLVObjectInstance, 0, instance0), content.TLVObjectInstance, 3, instance3)
 	for _, test := range []struct {
 		path    string
 		accept  message.MediaType
@@ -134,13 +138,13 @@ func TestReadFormats(t *testing.T) {
 		payload string
 	}{
 		{"/100/0/0", noFormat, coap.TextPlain, "7"},
-		{"/100/0/0", FormatTLV, FormatTLV, string(unhex("c10007"))},
+		{"/100/0/0", content.TLV, content.TLV, "\xc1\x00\x07"},
 		{"/100/0/1", coap.TextPlain, coap.TextPlain, "a"},
 		{"/100/0/4", noFormat, coap.Octets, "\x01\x02"},
 		{"/100/0/4", coap.TextPlain, coap.TextPlain, "AQI="},
-		{"/100/0/5", noFormat, FormatTLV, string(unhex("8605410001410203"))},
-		{"/100/0", noFormat, FormatTLV, string(instance0)},
-		{"/100", FormatTLV, FormatTLV, string(object)},
+		{"/100/0/5", noFormat, content.TLV, "\x86\x05\x41\x00\x01\x41\x02\x03"},
+		{"/100/0", noFormat, content.TLV, string(instance0)},
+		{"/100", content.TLV, content.TLV, string(object)},
 	} {
 		resp := d.do(codes.GET, test.path, test.accept, nil)
 		if format, _ := resp.ContentFormat(); format != test.format || string(resp.Payload) != test.payload {
@@ -152,24 +156,24 @@ func TestReadFormats(t *testing.T) {
 // An update leaves what the payload lacks; a replacement removes what is
 // optional and writable (section 6.3.3). A write is done whole or not at all.
 func TestWriteInstance(t *testing.T) {
-	payload := EncodeValues(Values{1: "new", 2: true})
+	payload := content.EncodeValues(model.Values{1: "new", 2: true})
 	d := newTestDevice()
-	d.do(codes.POST, "/100/0", FormatTLV, payload)
-	want := Values{0: int64(7), 1: "new", 2: true, 4: []byte{1, 2}, 5: Multiple{0: int64(1), 2: int64(3)}}
-	if got := d.tree.instances[NewPath(100, 0)].Values; !reflect.DeepEqual(got, want) {
+	d.do(codes.POST, "/100/0", content.TLV, payload)
+	want := model.Values{0: int64(7), 1: "new", 2: true, 4: []byte{1, 2}, 5: model.Multiple{0: int64(1), 2: int64(3)}}
+	if got := d.tree.Values(100, 0); !reflect.DeepEqual(got, want) {
 		t.Errorf("updated: %v", got)
 	}
 	// Only what can be read has changed for an observer.
-	if !reflect.DeepEqual(d.changes, []Path{NewPath(100, 0, 1)}) {
+	if !reflect.DeepEqual(d.changes, []model.Path{model.NewPath(100, 0, 1)}) {
 		t.Errorf("changes: %v", d.changes)
 	}
-	d.do(codes.PUT, "/100/0", FormatTLV, payload)
-	want = Values{0: int64(7), 1: "new", 2: true}
-	if got := d.tree.instances[NewPath(100, 0)].Values; !reflect.DeepEqual(got, want) {
+	d.do(codes.PUT, "/100/0", content.TLV, payload)
+	want = model.Values{0: int64(7), 1: "new", 2: true}
+	if got := d.tree.Values(100, 0); !reflect.DeepEqual(got, want) {
 		t.Errorf("replaced: %v", got)
 	}
-	d.do(codes.PUT, "/100/0", FormatTLV, EncodeValues(Values{0: int64(1), 1: "other"}))
-	if got := d.tree.instances[NewPath(100, 0)].Values; !reflect.DeepEqual(got, want) {
+	d.do(codes.PUT, "/100/0", content.TLV, content.EncodeValues(model.Values{0: int64(1), 1: "other"}))
+	if got := d.tree.Values(100, 0); !reflect.DeepEqual(got, want) {
 		t.Errorf("after a refused write: %v", got)
 	}
 	// A PUT to one resource leaves the others.
@@ -209,8 +213,8 @@ func TestWriteAttributesRefused(t *testing.T) {
 		if resp := d.do(codes.PUT, "/100/0", noFormat, nil, "pmin=1", query); coap.CodeString(resp.Code) != want {
 			t.Errorf("%s: %s", query, coap.CodeString(resp.Code))
 		}
-		if a := d.tree.attributes[NewPath(100, 0)]; a != (Attributes{}) {
-			t.Errorf("%s: set %v all the same", query, a.params())
+		if a := d.tree.Attributes(model.NewPath(100, 0)); a != (tree.Attributes{}) {
+			t.Errorf("%s: set %v all the same", query, a.Queries())
 		}
 	}
 	d := newTestDevice()
@@ -240,7 +244,7 @@ func TestExecuteArguments(t *testing.T) {
 }
 
 func TestRegisteredLinks(t *testing.T) {
-	got := string(AppendLinks(nil, newTestDevice().tree.Registered()))
+	got := string(content.AppendLinks(nil, newTestDevice().tree.Registered()))
 	if want := "</>;rt=oma.lwm2m;ct=11542,</100>;ver=2.1,</100/0>,</100/3>"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
@@ -248,7 +252,7 @@ func TestRegisteredLinks(t *testing.T) {
 
 // FuzzDispatch sends arbitrary requests: no panic, and a code of an answer.
 func FuzzDispatch(f *testing.F) {
-	f.Add(uint8(codes.PUT), "/100/0", uint16(FormatTLV), EncodeValues(Values{1: "x"}), "")
+	f.Add(uint8(codes.PUT), "/100/0", uint16(content.TLV), content.EncodeValues(model.Values{1: "x"}), "")
 	f.Add(uint8(codes.GET), "/100", uint16(coap.LinkFormat), []byte(nil), "")
 	f.Add(uint8(codes.PUT), "/100/0/1", uint16(noFormat), []byte(nil), "pmin=1")
 	f.Add(uint8(codes.POST), "/100/0/3", uint16(0), []byte("0='a'"), "")
@@ -263,7 +267,7 @@ func FuzzDispatch(f *testing.F) {
 			t.Fatalf("%s", coap.CodeString(resp.Code))
 		}
 		// Whatever was written, the tree can still be read.
-		if resp := d.do(codes.GET, "/100", FormatTLV, nil); resp.Code != codes.Content {
+		if resp := d.do(codes.GET, "/100", content.TLV, nil); resp.Code != codes.Content {
 			t.Fatalf("read after it: %s", coap.CodeString(resp.Code))
 		}
 	})

@@ -10,9 +10,11 @@
 //	err = session.Command(ctx, 42)      // one write
 //	err = session.Update(ctx, image)    // object 5, pulled over CoAP or HTTPS
 //
-// Nouns: a Tree is a device's objects (0 Security, 1 Server, 3 Device, 5
-// Firmware Update and 33650, the observed object of the reference experiment);
-// a Path names a place in it; a TLV is an element of OMA's binary format;
+// The data side is in packages of its own: model (paths, values, definitions),
+// objects (the standard's), content (formats) and tree (a device's objects and
+// the operations on them). This package has the network side.
+//
+// Nouns: a tree.Tree is a device's objects; a model.Path names a place in it;
 // Firmware is the state machine of object 5. The device keeps one session with
 // the server and mends it: what is lost is registered anew, over a new DTLS
 // session. The server has one registration per endpoint.

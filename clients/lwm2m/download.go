@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"github.com/thinlink/thinlink/clients/lwm2m/model"
 	"io"
 	"net/http"
 	"net/netip"
@@ -30,7 +31,7 @@ type source struct {
 func parseSource(uri string) (source, error) {
 	u, err := url.Parse(uri)
 	if err != nil {
-		return source{}, refuse(codes.NotFound, err.Error())
+		return source{}, model.Refuse(codes.NotFound, err.Error())
 	}
 	ports := map[string]uint16{"coap": portCoAP, "coaps": portCoAPS, "coap+tcp": portCoAP, "coaps+tcp": portCoAPS, "https": portHTTPS}
 	scheme := strings.ToLower(u.Scheme)
@@ -38,13 +39,13 @@ func parseSource(uri string) (source, error) {
 	if u.Port() != "" {
 		p, err := strconv.ParseUint(u.Port(), 10, 16)
 		if err != nil {
-			return source{}, refuse(codes.NotFound, "port of "+uri)
+			return source{}, model.Refuse(codes.NotFound, "port of "+uri)
 		}
 		port = uint16(p)
 	}
 	addr, err := netip.ParseAddr(u.Hostname())
 	if err != nil || port == 0 {
-		return source{}, refuse(codes.NotFound, "host of "+uri+" is no address")
+		return source{}, model.Refuse(codes.NotFound, "host of "+uri+" is no address")
 	}
 	return source{scheme, netip.AddrPortFrom(addr, port), u}, nil
 }
@@ -139,7 +140,7 @@ func (u *updater) coapError(err error) error {
 	case errors.As(err, &etag):
 		return errors.Join(err, u.erase()) // and again from the start
 	case errors.As(err, &status) && status.Code>>5 == 4:
-		return refuse(status.Code, "to the download")
+		return model.Refuse(status.Code, "to the download")
 	}
 	return err
 }
@@ -187,7 +188,7 @@ func (u *updater) pullHTTPS(ctx context.Context, src source) error {
 	case errors.As(err, &status) && (status.Code == http.StatusPreconditionFailed || status.Code == http.StatusRequestedRangeNotSatisfiable):
 		return errors.Join(err, u.erase()) // it has changed: again from the start
 	case errors.As(err, &status) && status.Code < 500:
-		return refuse(codes.NotFound, fmt.Sprintf("HTTP status %d", status.Code))
+		return model.Refuse(codes.NotFound, fmt.Sprintf("HTTP status %d", status.Code))
 	}
 	return err
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/plgd-dev/go-coap/v3/message/codes"
+	"github.com/thinlink/thinlink/clients/lwm2m/model"
 )
 
 // FirmwareState is resource 3 of the firmware update object (appendix E.6).
@@ -169,7 +170,7 @@ func (f *Firmware) Cancel() error {
 }
 
 func (f *Firmware) refuse(reason string) error {
-	return refuse(codes.MethodNotAllowed, fmt.Sprintf("state %v: %s", f.State, reason))
+	return model.Refuse(codes.MethodNotAllowed, fmt.Sprintf("state %v: %s", f.State, reason))
 }
 
 // String is the state's name.

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/plgd-dev/go-coap/v3/message/codes"
+	"github.com/thinlink/thinlink/clients/lwm2m/model"
 )
 
 var pullable = []FirmwareProtocol{ProtocolCoAPS, ProtocolHTTPS}
@@ -55,7 +56,7 @@ func TestFirmwareTransitions(t *testing.T) {
 			before := f
 			err := firmwareEvents[event](&f)
 			expect := want[state]
-			var status *StatusError
+			var status *model.StatusError
 			switch {
 			case expect == refused:
 				if !errors.As(err, &status) || status.Code != codes.MethodNotAllowed || f != before {

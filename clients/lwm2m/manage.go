@@ -7,6 +7,9 @@ import (
 	"github.com/plgd-dev/go-coap/v3/message"
 	"github.com/plgd-dev/go-coap/v3/message/codes"
 	"github.com/thinlink/thinlink/clients/coap"
+	"github.com/thinlink/thinlink/clients/lwm2m/content"
+	"github.com/thinlink/thinlink/clients/lwm2m/model"
+	"github.com/thinlink/thinlink/clients/lwm2m/tree"
 )
 
 // do performs one operation of the server. A response other than want is a
@@ -35,7 +38,7 @@ func (r *registration) persist(ctx context.Context, try func(context.Context) er
 
 func checked(what string, resp *coap.Response, err error, want codes.Code) (*coap.Response, error) {
 	if err == nil && resp.Code != want {
-		err = refuse(resp.Code, string(resp.Payload))
+		err = model.Refuse(resp.Code, string(resp.Payload))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
@@ -44,7 +47,7 @@ func checked(what string, resp *coap.Response, err error, want codes.Code) (*coa
 }
 
 // Discover lists what is below a path (section 6.3.2).
-func (r *registration) Discover(ctx context.Context, path Path) ([]WebLink, error) {
+func (r *registration) Discover(ctx context.Context, path model.Path) ([]content.WebLink, error) {
 	what := "discover " + path.String()
 	req := coap.NewRequest(codes.GET, path.String())
 	req.SetAccept(coap.LinkFormat)
@@ -52,7 +55,7 @@ func (r *registration) Discover(ctx context.Context, path Path) ([]WebLink, erro
 	if err != nil {
 		return nil, err
 	}
-	links, err := ParseLinks(string(resp.Payload))
+	links, err := content.ParseLinks(string(resp.Payload))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}
@@ -60,7 +63,7 @@ func (r *registration) Discover(ctx context.Context, path Path) ([]WebLink, erro
 }
 
 // ReadInteger reads an integer resource.
-func (r *registration) ReadInteger(ctx context.Context, path Path) (int64, error) {
+func (r *registration) ReadInteger(ctx context.Context, path model.Path) (int64, error) {
 	what := "read " + path.String()
 	resp, err := r.do(ctx, what, coap.NewRequest(codes.GET, path.String()), codes.Content)
 	if err != nil {
@@ -74,11 +77,11 @@ func (r *registration) ReadInteger(ctx context.Context, path Path) (int64, error
 }
 
 // integerOf is the integer in the representation of a resource.
-func integerOf(resp *coap.Response, path Path) (int64, error) {
+func integerOf(resp *coap.Response, path model.Path) (int64, error) {
 	id := path.Resource()
-	def := &Object{ID: path.Object(), Resources: []Resource{{ID: id, Type: Integer}}}
+	def := &model.Object{ID: path.Object(), Resources: []model.Resource{{ID: id, Type: model.Integer}}}
 	format, given := resp.ContentFormat()
-	v, err := decodeSingle(def, &def.Resources[0], resp.Payload, format, given)
+	v, err := content.DecodeSingle(def, &def.Resources[0], resp.Payload, format, given)
 	if err != nil {
 		return 0, err
 	}
@@ -86,26 +89,26 @@ func integerOf(resp *coap.Response, path Path) (int64, error) {
 }
 
 // WriteText writes a resource as plain text (section 6.3.3).
-func (r *registration) WriteText(ctx context.Context, path Path, value any) error {
-	req := coap.NewRequest(codes.PUT, path.String()).WithPayload(coap.TextPlain, appendText(nil, value))
+func (r *registration) WriteText(ctx context.Context, path model.Path, value any) error {
+	req := coap.NewRequest(codes.PUT, path.String()).WithPayload(coap.TextPlain, content.AppendText(nil, value))
 	_, err := r.do(ctx, "write "+path.String(), req, codes.Changed)
 	return err
 }
 
 // Write writes resources of an instance as TLV: replace, or else update (section
 // 6.3.3).
-func (r *registration) Write(ctx context.Context, path Path, replace bool, values Values) error {
+func (r *registration) Write(ctx context.Context, path model.Path, replace bool, values model.Values) error {
 	method := codes.POST
 	if replace {
 		method = codes.PUT
 	}
-	req := coap.NewRequest(method, path.String()).WithPayload(FormatTLV, EncodeValues(values))
+	req := coap.NewRequest(method, path.String()).WithPayload(content.TLV, content.EncodeValues(values))
 	_, err := r.do(ctx, "write "+path.String(), req, codes.Changed)
 	return err
 }
 
 // Execute performs an executable resource (section 6.3.5).
-func (r *registration) Execute(ctx context.Context, path Path, args string) error {
+func (r *registration) Execute(ctx context.Context, path model.Path, args string) error {
 	req := coap.NewRequest(codes.POST, path.String())
 	if args != "" {
 		req.WithPayload(coap.TextPlain, []byte(args))
@@ -115,15 +118,15 @@ func (r *registration) Execute(ctx context.Context, path Path, args string) erro
 }
 
 // WriteAttributes sets the attributes that are not nil (section 6.3.4).
-func (r *registration) WriteAttributes(ctx context.Context, path Path, a Attributes) error {
-	req := coap.NewRequest(codes.PUT, path.String(), a.queries()...)
+func (r *registration) WriteAttributes(ctx context.Context, path model.Path, a tree.Attributes) error {
+	req := coap.NewRequest(codes.PUT, path.String(), a.Queries()...)
 	_, err := r.do(ctx, "write-attributes "+path.String(), req, codes.Changed)
 	return err
 }
 
 // Observe begins an observation (section 6.4.1) and hands over the first
 // value and every later one. format 0 leaves it to the device.
-func (r *registration) Observe(ctx context.Context, path Path, format message.MediaType, notify func(*coap.Response)) (*coap.Observation, error) {
+func (r *registration) Observe(ctx context.Context, path model.Path, format message.MediaType, notify func(*coap.Response)) (*coap.Observation, error) {
 	req := coap.NewRequest(codes.GET, path.String())
 	if format != 0 {
 		req.SetAccept(format)

@@ -12,6 +12,8 @@ import (
 	"github.com/thinlink/thinlink/clients"
 	"github.com/thinlink/thinlink/clients/coap"
 	"github.com/thinlink/thinlink/clients/flash"
+	"github.com/thinlink/thinlink/clients/lwm2m/model"
+	"github.com/thinlink/thinlink/clients/lwm2m/objects"
 )
 
 // A package that the device cannot use ends every delivery with the result that
@@ -80,7 +82,7 @@ func TestPushAbandoned(t *testing.T) {
 		if got := w.states(); got != "downloading, idle: connection lost" {
 			t.Error(got)
 		}
-		if got := must(reg.ReadInteger(w.t.Context(), firmwarePath(firmwareResult))); FirmwareResult(got) != ResultConnectionLost {
+		if got := must(reg.ReadInteger(w.t.Context(), firmwarePath(objects.FirmwareResult))); FirmwareResult(got) != ResultConnectionLost {
 			t.Errorf("result %v", FirmwareResult(got))
 		}
 	})
@@ -145,8 +147,8 @@ func TestDefer(t *testing.T) {
 			inWorld(t, lan(), opt, func(w *world) {
 				w.connect()
 				reg := w.session.board.get().reg
-				w.check("write", reg.Write(w.t.Context(), NewPath(firmwareObject.ID, 0), false,
-					Values{firmwareSeverity: test.severity, firmwareMaxDefer: test.period}))
+				w.check("write", reg.Write(w.t.Context(), model.NewPath(objects.Firmware.ID, 0), false,
+					model.Values{objects.FirmwareSeverity: test.severity, objects.FirmwareMaxDefer: test.period}))
 				start := time.Now()
 				w.update(10_000)
 				if took := time.Since(start); took < test.want || took > test.want+time.Minute {
@@ -161,9 +163,9 @@ func TestDefer(t *testing.T) {
 	inWorld(t, lan(), DefaultOptions(), func(w *world) {
 		w.connect()
 		reg := w.session.board.get().reg
-		for _, v := range []Values{{firmwareSeverity: int64(3)}, {firmwareMaxDefer: int64(-1)}} {
-			var status *StatusError
-			err := reg.Write(w.t.Context(), NewPath(firmwareObject.ID, 0), false, v)
+		for _, v := range []model.Values{{objects.FirmwareSeverity: int64(3)}, {objects.FirmwareMaxDefer: int64(-1)}} {
+			var status *model.StatusError
+			err := reg.Write(w.t.Context(), model.NewPath(objects.Firmware.ID, 0), false, v)
 			if !errors.As(err, &status) || status.Code != codes.BadRequest {
 				t.Errorf("%v: %v, want 4.00", v, err)
 			}
@@ -179,21 +181,21 @@ func TestApplyFails(t *testing.T) {
 		f := must(w.env.Flash.Open(packageName))
 		must(f.WriteAt(make([]byte, 100), 5000))
 		reg := w.session.board.get().reg
-		w.check("execute", reg.Execute(w.t.Context(), firmwarePath(firmwareUpdate), ""))
+		w.check("execute", reg.Execute(w.t.Context(), firmwarePath(objects.FirmwareUpdate), ""))
 		pass(time.Minute)
 		if got := w.states(); got != "downloading, downloaded, updating, downloaded: update failed" {
 			t.Error(got)
 		}
 		tree := w.session.device.tree
 		for id, want := range map[uint16]any{
-			firmwareResult: int64(ResultFailed), firmwareState: int64(Downloaded), firmwareDelivery: int64(2),
-			firmwareName: "firmware", firmwareVersion: "2.0.0",
+			objects.FirmwareResult: int64(ResultFailed), objects.FirmwareState: int64(Downloaded), objects.FirmwareDelivery: int64(2),
+			objects.FirmwareName: "firmware", objects.FirmwareVersion: "2.0.0",
 		} {
-			if got := tree.Get(firmwareObject.ID, 0, id); got != want {
+			if got := tree.Get(objects.Firmware.ID, 0, id); got != want {
 				t.Errorf("resource %d is %v, want %v", id, got, want)
 			}
 		}
-		if got := tree.Get(firmwareObject.ID, 0, firmwareChanged).(int64); time.Now().Unix()-got > 60 {
+		if got := tree.Get(objects.Firmware.ID, 0, objects.FirmwareChanged).(int64); time.Now().Unix()-got > 60 {
 			t.Errorf("last state change %d", got)
 		}
 	})

@@ -8,14 +8,16 @@ import (
 	"github.com/plgd-dev/go-coap/v3/message"
 	"github.com/plgd-dev/go-coap/v3/message/codes"
 	"github.com/thinlink/thinlink/clients/coap"
+	"github.com/thinlink/thinlink/clients/lwm2m/model"
+	"github.com/thinlink/thinlink/clients/lwm2m/tree"
 )
 
 // observers are the observations of a device's tree (section 6.4). Values that
 // change are notified after pmin, values that do not after pmax.
 type observers struct {
-	tree *Tree
+	tree *tree.Tree
 	// confirmable says how a path's notifications travel.
-	confirmable func(Path) bool
+	confirmable func(model.Path) bool
 	// undelivered is told of a confirmable notification that was given up.
 	undelivered func(*coap.Conn)
 
@@ -28,7 +30,7 @@ type observers struct {
 
 // observing is one observation.
 type observing struct {
-	path    Path
+	path    model.Path
 	format  message.MediaType
 	asked   bool
 	coap    *coap.Observer
@@ -40,7 +42,7 @@ type observing struct {
 
 // register begins an observation if r asks for one. The caller answers with
 // the present value.
-func (s *observers) register(r *coap.Request, path Path) {
+func (s *observers) register(r *coap.Request, path model.Path) {
 	o := &observing{path: path, last: time.Now()}
 	o.format, o.asked = r.Accept()
 	conn := r.Conn()
@@ -79,7 +81,7 @@ func (s *observers) ended(o *observing, conn *coap.Conn, reason error) {
 
 // note marks what observes one of the resources as changed, and sends what may
 // be sent now.
-func (s *observers) note(paths []Path) {
+func (s *observers) note(paths []model.Path) {
 	s.mu.Lock()
 	for _, o := range s.list {
 		if slices.ContainsFunc(paths, o.path.Contains) {
@@ -92,7 +94,7 @@ func (s *observers) note(paths []Path) {
 
 // due is when the next notification is to be sent; zero for never.
 func (s *observers) due(o *observing) time.Time {
-	pmin, pmax := s.tree.periods(o.path)
+	pmin, pmax := s.tree.Periods(o.path)
 	switch {
 	case o.changed:
 		return o.last.Add(pmin)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/thinlink/thinlink/clients"
+	"github.com/thinlink/thinlink/clients/lwm2m/tree"
 	"github.com/thinlink/thinlink/netem"
 )
 
@@ -67,7 +68,7 @@ func TestAttributesLater(t *testing.T) {
 		w.connect()
 		reg := w.session.board.get().reg
 		pmax := 20 * time.Second
-		w.check("write-attributes", reg.WriteAttributes(w.t.Context(), readingPath, Attributes{MaxPeriod: &pmax}))
+		w.check("write-attributes", reg.WriteAttributes(w.t.Context(), readingPath, tree.Attributes{MaxPeriod: &pmax}))
 		pass(21*time.Second - w.sinceReport())
 		if n := len(w.recorded(clients.EventReport)); n != 2 {
 			t.Errorf("%d reports, want 2", n)

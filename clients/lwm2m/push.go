@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"github.com/thinlink/thinlink/clients/lwm2m/model"
+	"github.com/thinlink/thinlink/clients/lwm2m/objects"
 	"time"
 
 	"github.com/plgd-dev/go-coap/v3/message/codes"
@@ -12,7 +14,7 @@ import (
 )
 
 // packagePath is the resource that packages are pushed to.
-var packagePath = firmwarePath(firmwarePackage)
+var packagePath = firmwarePath(objects.FirmwarePackage)
 
 // ServeBlock implements coap.BlockHandler: a package that is pushed goes to
 // flash memory block by block. All other requests are seen whole, among them
@@ -74,7 +76,7 @@ func (u *updater) beginPush(tag []byte, size int64) error {
 	}
 	if err != nil {
 		u.endPush(err)
-		return refuse(pushCode(err), err.Error())
+		return model.Refuse(pushCode(err), err.Error())
 	}
 	u.watch()
 	return nil

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/thinlink/thinlink/clients/lwm2m/content"
+	"github.com/thinlink/thinlink/clients/lwm2m/model"
 	"strconv"
 	"strings"
 	"sync"
@@ -24,7 +26,7 @@ type registration struct {
 
 	mu       sync.Mutex
 	conn     *coap.Conn // over which the device was heard last
-	links    []WebLink
+	links    []content.WebLink
 	lifetime time.Duration
 	expiry   *time.Timer
 }
@@ -40,11 +42,11 @@ func (r *registration) session() *coap.Conn {
 }
 
 // offers reports whether the device registered an object or instance.
-func (r *registration) offers(path Path) bool {
+func (r *registration) offers(path model.Path) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, l := range r.links {
-		if p, err := ParsePath(l.Target); err == nil && p.depth > depthRoot && path.Contains(p) {
+		if p, err := model.ParsePath(l.Target); err == nil && p.Depth() > model.DepthRoot && path.Contains(p) {
 			return true
 		}
 	}
@@ -111,7 +113,7 @@ func parseParameters(queries []string) (p parameters, ok bool) {
 func (g *registry) register(r *coap.Request, identity string) *coap.Response {
 	p, ok := parseParameters(r.Queries())
 	format, given := r.ContentFormat()
-	links, err := ParseLinks(string(r.Payload))
+	links, err := content.ParseLinks(string(r.Payload))
 	switch {
 	case !ok || p.endpoint == "" || err != nil || len(links) == 0 || given && format != coap.LinkFormat:
 		return coap.Status(codes.BadRequest)
@@ -203,7 +205,7 @@ func (g *registry) update(r *coap.Request, identity string) *coap.Response {
 		return coap.Status(codes.NotFound)
 	}
 	p, ok := parseParameters(r.Queries())
-	links, err := ParseLinks(string(r.Payload))
+	links, err := content.ParseLinks(string(r.Payload))
 	if !ok || p.endpoint != "" || p.version != "" || err != nil {
 		return coap.Status(codes.BadRequest)
 	}

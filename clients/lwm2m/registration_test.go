@@ -10,6 +10,7 @@ import (
 
 	"github.com/plgd-dev/go-coap/v3/message/codes"
 	"github.com/thinlink/thinlink/clients/coap"
+	"github.com/thinlink/thinlink/clients/lwm2m/model"
 )
 
 // testServer is a registry reached over plain CoAP by one client.
@@ -172,7 +173,7 @@ func TestRegistrationLife(t *testing.T) {
 		s.do(codes.POST, location, "</3/0>,</5/0>", "lt=120")
 		pass(119 * time.Second)
 		_, expired := s.told()
-		if reg := s.registered[0]; expired != 0 || !reg.offers(NewPath(5)) || reg.offers(NewPath(1)) {
+		if reg := s.registered[0]; expired != 0 || !reg.offers(model.NewPath(5)) || reg.offers(model.NewPath(1)) {
 			t.Errorf("new lifetime and objects: %d expired, %v", expired, reg.links)
 		}
 		pass(2 * time.Second)

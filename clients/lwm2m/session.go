@@ -6,6 +6,10 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"github.com/thinlink/thinlink/clients/lwm2m/content"
+	"github.com/thinlink/thinlink/clients/lwm2m/model"
+	"github.com/thinlink/thinlink/clients/lwm2m/objects"
+	"github.com/thinlink/thinlink/clients/lwm2m/tree"
 	"sync"
 
 	"github.com/thinlink/thinlink/clients"
@@ -150,27 +154,27 @@ func (s *session) manage() {
 // explore is what a server does with a device that has registered: it
 // discovers what it needs and observes the readings.
 func (s *session) explore(reg *registration) error {
-	for _, object := range []*Object{deviceObject, readingObject} {
-		if !reg.offers(NewPath(object.ID)) {
+	for _, object := range []*model.Object{objects.Device, objects.Reading} {
+		if !reg.offers(model.NewPath(object.ID)) {
 			return fmt.Errorf("the device does not offer object %d", object.ID)
 		}
-		if _, err := reg.Discover(s.ctx, NewPath(object.ID)); err != nil {
+		if _, err := reg.Discover(s.ctx, model.NewPath(object.ID)); err != nil {
 			return err
 		}
 	}
-	var a Attributes
+	var a tree.Attributes
 	if s.opt.MinPeriod > 0 {
 		a.MinPeriod = &s.opt.MinPeriod
 	}
 	if s.opt.MaxPeriod > 0 {
 		a.MaxPeriod = &s.opt.MaxPeriod
 	}
-	if a != (Attributes{}) {
+	if a != (tree.Attributes{}) {
 		if err := reg.WriteAttributes(s.ctx, readingPath, a); err != nil {
 			return err
 		}
 	}
-	_, err := reg.Observe(s.ctx, readingPath, FormatTLV, s.received)
+	_, err := reg.Observe(s.ctx, readingPath, content.TLV, s.received)
 	return err
 }
 
@@ -237,7 +241,7 @@ func (s *session) Command(ctx context.Context, value int64) error {
 		if reg == nil {
 			return errors.New("lwm2m: command: not connected")
 		}
-		err := reg.WriteText(ctx, readingPath.child(readingCommand), value)
+		err := reg.WriteText(ctx, readingPath.Child(objects.ReadingCommand), value)
 		if errors.Is(err, errOver) && ctx.Err() == nil { // the device has rebooted, or the like
 			if err = s.board.wait(ctx, func(b facts) bool { return b.reg != reg }); err == nil {
 				continue

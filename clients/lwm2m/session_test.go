@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/thinlink/thinlink/clients"
+	"github.com/thinlink/thinlink/clients/lwm2m/model"
+	"github.com/thinlink/thinlink/clients/lwm2m/objects"
 	"github.com/thinlink/thinlink/clients/pki"
 )
 
@@ -72,7 +74,7 @@ func TestSteps(t *testing.T) {
 				if len(reports) != 2 || len(commands) != 1 || commands[0].Detail != "-5" {
 					t.Errorf("%v, %v", reports, commands)
 				}
-				if v := w.session.device.tree.Get(readingObject.ID, 0, readingCommand); v != int64(-5) {
+				if v := w.session.device.tree.Get(objects.Reading.ID, 0, objects.ReadingCommand); v != int64(-5) {
 					t.Errorf("the device has %v", v)
 				}
 				keys := regexp.MustCompile(`^(CLIENT_RANDOM [0-9a-f]{64} [0-9a-f]{96}\n)*$`)
@@ -212,7 +214,7 @@ func TestDeregister(t *testing.T) {
 		if n := w.registrations(); n != 0 {
 			t.Errorf("%d registrations", n)
 		}
-		if _, err := reg.ReadInteger(w.t.Context(), NewPath(3, 0, 9)); !errors.Is(err, errOver) {
+		if _, err := reg.ReadInteger(w.t.Context(), model.NewPath(3, 0, 9)); !errors.Is(err, errOver) {
 			t.Errorf("read over the ended registration: %v", err)
 		}
 	})
@@ -223,7 +225,7 @@ func TestServerObject(t *testing.T) {
 	inWorld(t, lan(), DefaultOptions(), func(w *world) {
 		w.connect()
 		reg, ctx := w.session.board.get().reg, w.t.Context()
-		w.check("write lifetime", reg.WriteText(ctx, NewPath(1, 0, serverLifetime), int64(100)))
+		w.check("write lifetime", reg.WriteText(ctx, model.NewPath(1, 0, objects.ServerLifetime), int64(100)))
 		pass(time.Second)
 		if reg.lifetime != 100*time.Second {
 			t.Errorf("lifetime %v", reg.lifetime)
@@ -232,17 +234,17 @@ func TestServerObject(t *testing.T) {
 			t.Errorf("%d packets in one lifetime, want two updates", c.packets())
 		}
 		if c := w.cost(func() {
-			w.check("trigger", reg.Execute(ctx, NewPath(1, 0, serverTrigger), ""))
+			w.check("trigger", reg.Execute(ctx, model.NewPath(1, 0, objects.ServerTrigger), ""))
 			time.Sleep(time.Second)
 		}); c.packets() != 4 {
 			t.Errorf("%d packets, want execute and update", c.packets())
 		}
 		for _, err := range []error{
-			reg.WriteText(ctx, NewPath(1, 0, serverLifetime), int64(0)),
-			reg.WriteText(ctx, NewPath(1, 0, serverBinding), "SMS"),
-			reg.WriteText(ctx, NewPath(1, 0, serverMinPeriod), int64(-1)),
+			reg.WriteText(ctx, model.NewPath(1, 0, objects.ServerLifetime), int64(0)),
+			reg.WriteText(ctx, model.NewPath(1, 0, objects.ServerBinding), "SMS"),
+			reg.WriteText(ctx, model.NewPath(1, 0, objects.ServerMinPeriod), int64(-1)),
 		} {
-			var status *StatusError
+			var status *model.StatusError
 			if !errors.As(err, &status) {
 				t.Errorf("nonsense: %v", err)
 			}

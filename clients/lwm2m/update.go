@@ -5,6 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/thinlink/thinlink/clients/lwm2m/model"
+	"github.com/thinlink/thinlink/clients/lwm2m/objects"
+	"github.com/thinlink/thinlink/clients/lwm2m/tree"
 	"sync"
 	"time"
 
@@ -27,7 +30,7 @@ type updater struct {
 	cancel context.CancelFunc // of the download that runs
 	done   chan struct{}      // closed when it has ended
 
-	unpublished []Values // states that the object is still to show
+	unpublished []model.Values // states that the object is still to show
 
 	heard   time.Time   // the last block of a push
 	silence *time.Timer // of a push; nil without one
@@ -42,18 +45,18 @@ func newUpdater(d *device) (*updater, error) {
 }
 
 // instance is the firmware update object as the flash memory has it.
-func (u *updater) instance() *Instance {
-	protocols := Multiple{}
+func (u *updater) instance() *tree.Instance {
+	protocols := model.Multiple{}
 	for i, p := range u.protocols() {
 		protocols[uint16(i)] = int64(p)
 	}
 	m := u.flash.Machine
-	return &Instance{
-		Values: Values{
-			firmwareURI: m.URI, firmwareState: int64(m.State), firmwareResult: int64(m.Result),
-			firmwareProtocols: protocols, firmwareDelivery: deliveryBoth,
-			firmwareName: "", firmwareVersion: "",
-			firmwareSeverity: u.flash.Severity, firmwareChanged: u.flash.Changed, firmwareMaxDefer: u.flash.MaxDefer,
+	return &tree.Instance{
+		Values: model.Values{
+			objects.FirmwareURI: m.URI, objects.FirmwareState: int64(m.State), objects.FirmwareResult: int64(m.Result),
+			objects.FirmwareProtocols: protocols, objects.FirmwareDelivery: deliveryBoth,
+			objects.FirmwareName: "", objects.FirmwareVersion: "",
+			objects.FirmwareSeverity: u.flash.Severity, objects.FirmwareChanged: u.flash.Changed, objects.FirmwareMaxDefer: u.flash.MaxDefer,
 		},
 		OnWrite:   u.write,
 		OnExecute: u.execute,
@@ -86,22 +89,22 @@ func (u *updater) expect(img clients.Image) error {
 
 // write is the server writing Package or Package URI, or how urgent the update
 // is.
-func (u *updater) write(v Values) (Values, error) {
+func (u *updater) write(v model.Values) (model.Values, error) {
 	if err := u.urgency(v); err != nil {
 		return nil, err
 	}
-	p, push := v[firmwarePackage].([]byte)
-	uri, pull := v[firmwareURI].(string)
-	delete(v, firmwarePackage) // it goes to flash memory
+	p, push := v[objects.FirmwarePackage].([]byte)
+	uri, pull := v[objects.FirmwareURI].(string)
+	delete(v, objects.FirmwarePackage) // it goes to flash memory
 	switch {
 	case push && len(p) == 1 && p[0] == 0, pull && uri == "":
-		v[firmwareURI] = ""
+		v[objects.FirmwareURI] = ""
 		return v, u.reset(func(m *Firmware) error {
 			_, err := m.SetURI("", nil)
 			return err
 		})
 	case push:
-		v[firmwareURI] = ""
+		v[objects.FirmwareURI] = ""
 		return v, u.pushWhole(p)
 	case pull:
 		return v, u.pull(uri)
@@ -126,7 +129,7 @@ func (u *updater) pull(uri string) error {
 
 // execute is the server executing Update or Cancel.
 func (u *updater) execute(resource uint16, _ string) error {
-	if resource == firmwareCancel {
+	if resource == objects.FirmwareCancel {
 		return u.reset((*Firmware).Cancel)
 	}
 	u.mu.Lock()
@@ -174,13 +177,13 @@ func (u *updater) changed(saved error) {
 		detail += ": " + m.Result.String()
 	}
 	u.device.env.Record(clients.Event{Kind: clients.EventOTAState, Detail: detail})
-	now := Values{
-		firmwareState: int64(m.State), firmwareResult: int64(m.Result), firmwareURI: m.URI,
-		firmwareName: "", firmwareVersion: "", // of the package that is there
-		firmwareChanged: u.flash.Changed,
+	now := model.Values{
+		objects.FirmwareState: int64(m.State), objects.FirmwareResult: int64(m.Result), objects.FirmwareURI: m.URI,
+		objects.FirmwareName: "", objects.FirmwareVersion: "", // of the package that is there
+		objects.FirmwareChanged: u.flash.Changed,
 	}
 	if m.State == Downloaded {
-		now[firmwareName], now[firmwareVersion] = u.flash.Name, u.flash.Version
+		now[objects.FirmwareName], now[objects.FirmwareVersion] = u.flash.Name, u.flash.Version
 	}
 	u.unpublished = append(u.unpublished, now)
 	time.AfterFunc(reaction, u.publish)
@@ -198,11 +201,11 @@ func (u *updater) publish() {
 	u.mu.Unlock()
 	tree := u.device.tree
 	for id := range now {
-		if tree.Get(firmwareObject.ID, 0, id) == now[id] {
+		if tree.Get(objects.Firmware.ID, 0, id) == now[id] {
 			delete(now, id)
 		}
 	}
-	tree.Set(firmwareObject.ID, 0, now)
+	tree.Set(objects.Firmware.ID, 0, now)
 }
 
 // start begins or resumes a download; mu is held.

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/thinlink/thinlink/clients"
+	"github.com/thinlink/thinlink/clients/lwm2m/model"
+	"github.com/thinlink/thinlink/clients/lwm2m/objects"
 )
 
 // received checks that every byte of the image reached the device, and
@@ -134,7 +136,7 @@ func TestApply(t *testing.T) {
 			w.connect()
 			for range 2 {
 				w.update(10_000)
-				if got := w.session.device.tree.Get(deviceObject.ID, 0, deviceFirmware); got != "2.0.0" {
+				if got := w.session.device.tree.Get(objects.Device.ID, 0, objects.DeviceFirmware); got != "2.0.0" {
 					t.Errorf("version %v", got)
 				}
 			}
@@ -239,7 +241,7 @@ func TestResume(t *testing.T) {
 		"satellite out of sight": func(w *world) { w.check("outage", w.net.Outage(85*time.Minute)) },
 		"reboot by the server": func(w *world) {
 			reg := w.session.board.get().reg
-			w.check("reboot", reg.Execute(w.t.Context(), NewPath(deviceObject.ID, 0, deviceReboot), ""))
+			w.check("reboot", reg.Execute(w.t.Context(), model.NewPath(objects.Device.ID, 0, objects.DeviceReboot), ""))
 		},
 	} {
 		for _, security := range []string{Certificate, NoSec} {
@@ -384,13 +386,13 @@ func TestUpdateFailures(t *testing.T) {
 func TestCancel(t *testing.T) {
 	for name, stop := range map[string]func(*registration, context.Context) error{
 		"cancel": func(r *registration, ctx context.Context) error {
-			return r.Execute(ctx, firmwarePath(firmwareCancel), "")
+			return r.Execute(ctx, firmwarePath(objects.FirmwareCancel), "")
 		},
 		"empty URI": func(r *registration, ctx context.Context) error {
-			return r.WriteText(ctx, firmwarePath(firmwareURI), "")
+			return r.WriteText(ctx, firmwarePath(objects.FirmwareURI), "")
 		},
 		"NUL package": func(r *registration, ctx context.Context) error {
-			return r.Write(ctx, NewPath(firmwareObject.ID, 0), false, Values{firmwarePackage: []byte{0}})
+			return r.Write(ctx, model.NewPath(objects.Firmware.ID, 0), false, model.Values{objects.FirmwarePackage: []byte{0}})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -7,6 +7,8 @@ import (
 
 	"github.com/plgd-dev/go-coap/v3/message/codes"
 	"github.com/thinlink/thinlink/clients/coap"
+	"github.com/thinlink/thinlink/clients/lwm2m/model"
+	"github.com/thinlink/thinlink/clients/lwm2m/objects"
 )
 
 // push sends the package from where the device has taken it to, or wants it
@@ -35,7 +37,7 @@ func (u *campaign) push(ctx context.Context, reg *registration) error {
 		case errors.As(err, &gap) && max(gap.Wanted, 0) < gap.Offset:
 			u.sent = max(gap.Wanted, 0)
 		case errors.As(err, &status):
-			return u.refused(ctx, reg, refuse(status.Code, "to the package"))
+			return u.refused(ctx, reg, model.Refuse(status.Code, "to the package"))
 		case err != nil:
 			return err
 		default:
@@ -49,7 +51,7 @@ func (u *campaign) refused(ctx context.Context, reg *registration, refusal error
 	if err := sleep(ctx, 2*reaction); err != nil {
 		return err
 	}
-	result, err := reg.ReadInteger(ctx, firmwarePath(firmwareResult))
+	result, err := reg.ReadInteger(ctx, firmwarePath(objects.FirmwareResult))
 	if err != nil {
 		return err
 	}

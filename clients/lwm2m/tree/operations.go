@@ -1,4 +1,4 @@
-package lwm2m
+package tree
 
 import (
 	"errors"
@@ -8,12 +8,15 @@ import (
 
 	"github.com/plgd-dev/go-coap/v3/message"
 	"github.com/plgd-dev/go-coap/v3/message/codes"
+	"github.com/thinlink/thinlink/clients/lwm2m/content"
+	"github.com/thinlink/thinlink/clients/lwm2m/model"
+	"github.com/thinlink/thinlink/clients/lwm2m/objects"
 )
 
 // Read returns the representation of an object, instance or resource
 // (section 6.3.1). Resources without R are left out of objects and instances.
 // asked says whether accept is the server's wish. Errors: *StatusError.
-func (t *Tree) Read(path Path, accept message.MediaType, asked bool) ([]byte, message.MediaType, error) {
+func (t *Tree) Read(path model.Path, accept message.MediaType, asked bool) ([]byte, message.MediaType, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	def, inst, res, err := t.find(path)
@@ -21,29 +24,29 @@ func (t *Tree) Read(path Path, accept message.MediaType, asked bool) ([]byte, me
 		return nil, 0, err
 	}
 	if res != nil {
-		if res.Ops&R == 0 {
-			return nil, 0, refuse(codes.MethodNotAllowed, path.String()+" cannot be read")
+		if res.Ops&model.R == 0 {
+			return nil, 0, model.Refuse(codes.MethodNotAllowed, path.String()+" cannot be read")
 		}
-		return encodeSingle(res, inst.Values[res.ID], accept, asked)
+		return content.EncodeSingle(res, inst.Values[res.ID], accept, asked)
 	}
-	if asked && accept != FormatTLV {
-		return nil, 0, refuse(codes.NotAcceptable, fmt.Sprintf("format %d of %v", accept, path))
+	if asked && accept != content.TLV {
+		return nil, 0, model.Refuse(codes.NotAcceptable, fmt.Sprintf("format %d of %v", accept, path))
 	}
 	if inst != nil {
-		return EncodeValues(readable(def, inst)), FormatTLV, nil
+		return content.EncodeValues(readable(def, inst)), content.TLV, nil
 	}
 	var payload []byte
 	for _, id := range t.instanceIDs(def.ID) {
-		inst := t.instances[NewPath(def.ID, id)]
-		payload = AppendTLV(payload, TLVObjectInstance, id, EncodeValues(readable(def, inst)))
+		inst := t.instances[model.NewPath(def.ID, id)]
+		payload = content.AppendTLV(payload, content.TLVObjectInstance, id, content.EncodeValues(readable(def, inst)))
 	}
-	return payload, FormatTLV, nil
+	return payload, content.TLV, nil
 }
 
-func readable(def *Object, inst *Instance) Values {
-	values := make(Values, len(inst.Values))
+func readable(def *model.Object, inst *Instance) model.Values {
+	values := make(model.Values, len(inst.Values))
 	for id, v := range inst.Values {
-		if res := def.resource(id); res != nil && res.Ops&R != 0 {
+		if res := def.Resource(id); res != nil && res.Ops&model.R != 0 {
 			values[id] = v
 		}
 	}
@@ -53,7 +56,7 @@ func readable(def *Object, inst *Instance) Values {
 // Write stores what the server sends (section 6.3.3). replace on an instance
 // removes the optional resources that the payload lacks. Nothing is stored
 // unless everything can be. Errors: *StatusError.
-func (t *Tree) Write(path Path, replace bool, payload []byte, format message.MediaType, given bool) error {
+func (t *Tree) Write(path model.Path, replace bool, payload []byte, format message.MediaType, given bool) error {
 	inst, values, err := t.decode(path, payload, format, given)
 	if err != nil {
 		return badRequest(err)
@@ -63,8 +66,8 @@ func (t *Tree) Write(path Path, replace bool, payload []byte, format message.Med
 			return badRequest(err)
 		}
 	}
-	replace = replace && path.depth == depthInstance
-	path.depth, path.ids[2] = depthInstance, 0
+	replace = replace && path.Depth() == model.DepthInstance
+	path = model.NewPath(path.Object(), path.Instance())
 	t.mu.Lock()
 	if replace {
 		t.clear(path, values)
@@ -76,7 +79,7 @@ func (t *Tree) Write(path Path, replace bool, payload []byte, format message.Med
 }
 
 // decode reads the payload of a write and checks it against the definition.
-func (t *Tree) decode(path Path, payload []byte, format message.MediaType, given bool) (*Instance, Values, error) {
+func (t *Tree) decode(path model.Path, payload []byte, format message.MediaType, given bool) (*Instance, model.Values, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	def, inst, res, err := t.find(path)
@@ -84,25 +87,25 @@ func (t *Tree) decode(path Path, payload []byte, format message.MediaType, given
 		return nil, nil, err
 	}
 	if inst == nil {
-		return nil, nil, refuse(codes.MethodNotAllowed, "objects cannot be written")
+		return nil, nil, model.Refuse(codes.MethodNotAllowed, "objects cannot be written")
 	}
 	if res != nil {
-		if res.Ops&W == 0 {
-			return nil, nil, refuse(codes.MethodNotAllowed, path.String()+" cannot be written")
+		if res.Ops&model.W == 0 {
+			return nil, nil, model.Refuse(codes.MethodNotAllowed, path.String()+" cannot be written")
 		}
-		v, err := decodeSingle(def, res, payload, format, given)
-		return inst, Values{res.ID: v}, err
+		v, err := content.DecodeSingle(def, res, payload, format, given)
+		return inst, model.Values{res.ID: v}, err
 	}
-	if !given || format != FormatTLV {
-		return nil, nil, refuse(codes.UnsupportedMediaType, "an instance is written as TLV")
+	if !given || format != content.TLV {
+		return nil, nil, model.Refuse(codes.UnsupportedMediaType, "an instance is written as TLV")
 	}
-	values, err := DecodeValues(def, payload)
+	values, err := content.DecodeValues(def, payload)
 	if err != nil {
 		return nil, nil, err
 	}
 	for id := range values {
-		if def.resource(id).Ops&W == 0 {
-			return nil, nil, refuse(codes.MethodNotAllowed, path.child(id).String()+" cannot be written")
+		if def.Resource(id).Ops&model.W == 0 {
+			return nil, nil, model.Refuse(codes.MethodNotAllowed, path.Child(id).String()+" cannot be written")
 		}
 	}
 	return inst, values, nil
@@ -110,38 +113,38 @@ func (t *Tree) decode(path Path, payload []byte, format message.MediaType, given
 
 // clear removes the writable optional resources of an instance that are not in
 // values; mu is held.
-func (t *Tree) clear(path Path, values Values) {
+func (t *Tree) clear(path model.Path, values model.Values) {
 	def, inst := t.objects[path.Object()], t.instances[path]
 	maps.DeleteFunc(inst.Values, func(id uint16, _ any) bool {
 		_, given := values[id]
-		res := def.resource(id)
-		return !given && res.Ops&W != 0 && !res.Mandatory
+		res := def.Resource(id)
+		return !given && res.Ops&model.W != 0 && !res.Mandatory
 	})
 }
 
 // badRequest makes 4.00 of errors that have no code of their own.
 func badRequest(err error) error {
-	var status *StatusError
+	var status *model.StatusError
 	if errors.As(err, &status) {
 		return status
 	}
-	return refuse(codes.BadRequest, err.Error())
+	return model.Refuse(codes.BadRequest, err.Error())
 }
 
 // Execute performs an executable resource (section 6.3.5). args are as in
 // section 6.3.5's grammar: 0='x',1. Errors: *StatusError.
-func (t *Tree) Execute(path Path, args string) error {
+func (t *Tree) Execute(path model.Path, args string) error {
 	t.mu.Lock()
 	_, inst, res, err := t.find(path)
 	t.mu.Unlock()
 	if err != nil {
 		return err
 	}
-	if res == nil || res.Ops&E == 0 || inst.OnExecute == nil {
-		return refuse(codes.MethodNotAllowed, path.String()+" cannot be executed")
+	if res == nil || res.Ops&model.E == 0 || inst.OnExecute == nil {
+		return model.Refuse(codes.MethodNotAllowed, path.String()+" cannot be executed")
 	}
 	if !validArguments(args) {
-		return refuse(codes.BadRequest, "malformed arguments")
+		return model.Refuse(codes.BadRequest, "malformed arguments")
 	}
 	if err := inst.OnExecute(res.ID, args); err != nil {
 		return badRequest(err)
@@ -149,12 +152,12 @@ func (t *Tree) Execute(path Path, args string) error {
 	return nil
 }
 
-// executable reports whether a path names a resource to execute.
-func (t *Tree) executable(path Path) bool {
+// Executable reports whether a path names a resource to execute.
+func (t *Tree) Executable(path model.Path) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	_, _, res, err := t.find(path)
-	return err == nil && res != nil && res.Ops&E != 0
+	return err == nil && res != nil && res.Ops&model.E != 0
 }
 
 // validArguments checks arglist of section 6.3.5: digits, each with an
@@ -191,7 +194,7 @@ func validArguments(s string) bool {
 
 // Discover lists an object, instance or resource with the attributes attached
 // (section 6.3.2). Errors: *StatusError.
-func (t *Tree) Discover(path Path) ([]WebLink, error) {
+func (t *Tree) Discover(path model.Path) ([]content.WebLink, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	def, inst, res, err := t.find(path)
@@ -201,32 +204,32 @@ func (t *Tree) Discover(path Path) ([]WebLink, error) {
 	if res != nil {
 		l := t.resourceLink(path, inst, res)
 		l.Params = append(l.Params, t.effective(path).params()...) // inherited ones, too
-		return []WebLink{l}, nil
+		return []content.WebLink{l}, nil
 	}
 	if inst != nil {
 		return t.instanceLinks(path, def, inst), nil
 	}
-	l := WebLink{Target: path.String()}
+	l := content.WebLink{Target: path.String()}
 	if def.Version != "" {
-		l.Params = append(l.Params, LinkParam{"ver", def.Version, true})
+		l.Params = append(l.Params, content.Attribute("ver", def.Version))
 	}
 	l.Params = append(l.Params, t.attributes[path].params()...)
-	links := []WebLink{l}
+	links := []content.WebLink{l}
 	for _, id := range t.instanceIDs(def.ID) {
-		p := path.child(id)
+		p := path.Child(id)
 		links = append(links, t.instanceLinks(p, def, t.instances[p])...)
 	}
 	return links, nil
 }
 
-func (t *Tree) instanceLinks(path Path, def *Object, inst *Instance) []WebLink {
-	links := []WebLink{{Target: path.String(), Params: t.attributes[path].params()}}
+func (t *Tree) instanceLinks(path model.Path, def *model.Object, inst *Instance) []content.WebLink {
+	links := []content.WebLink{{Target: path.String(), Params: t.attributes[path].params()}}
 	for i := range def.Resources {
 		res := &def.Resources[i]
 		if !inst.has(res) {
 			continue
 		}
-		p := path.child(res.ID)
+		p := path.Child(res.ID)
 		l := t.resourceLink(p, inst, res)
 		l.Params = append(l.Params, t.attributes[p].params()...)
 		links = append(links, l)
@@ -234,10 +237,10 @@ func (t *Tree) instanceLinks(path Path, def *Object, inst *Instance) []WebLink {
 	return links
 }
 
-func (t *Tree) resourceLink(path Path, inst *Instance, res *Resource) WebLink {
-	l := WebLink{Target: path.String()}
-	if m, ok := inst.Values[res.ID].(Multiple); ok {
-		l.Params = append(l.Params, LinkParam{"dim", strconv.Itoa(len(m)), true})
+func (t *Tree) resourceLink(path model.Path, inst *Instance, res *model.Resource) content.WebLink {
+	l := content.WebLink{Target: path.String()}
+	if m, ok := inst.Values[res.ID].(model.Multiple); ok {
+		l.Params = append(l.Params, content.Attribute("dim", strconv.Itoa(len(m))))
 	}
 	return l
 }
@@ -245,20 +248,20 @@ func (t *Tree) resourceLink(path Path, inst *Instance, res *Resource) WebLink {
 // Registered lists the objects and instances for a registration (section
 // 6.2.1): objects with a version or without instances, and all instances. The
 // security object is not listed.
-func (t *Tree) Registered() []WebLink {
+func (t *Tree) Registered() []content.WebLink {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	links := []WebLink{{Target: "/", Params: []LinkParam{{"rt", "oma.lwm2m", true}, {"ct", strconv.Itoa(int(FormatTLV)), true}}}}
+	links := []content.WebLink{{Target: "/", Params: []content.LinkParam{content.Attribute("rt", "oma.lwm2m"), content.Attribute("ct", strconv.Itoa(int(content.TLV)))}}}
 	for _, object := range t.objectIDs() {
-		if object == securityObject.ID {
+		if object == objects.Security.ID {
 			continue
 		}
-		path, instances := NewPath(object), t.instanceIDs(object)
+		path, instances := model.NewPath(object), t.instanceIDs(object)
 		if v := t.objects[object].Version; v != "" {
-			links = append(links, WebLink{path.String(), []LinkParam{{"ver", v, true}}})
+			links = append(links, content.WebLink{Target: path.String(), Params: []content.LinkParam{content.Attribute("ver", v)}})
 		}
 		for _, id := range instances {
-			links = append(links, WebLink{Target: path.child(id).String()})
+			links = append(links, content.WebLink{Target: path.Child(id).String()})
 		}
 	}
 	return links

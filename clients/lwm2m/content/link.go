@@ -1,4 +1,4 @@
-package lwm2m
+package content
 
 import (
 	"fmt"
@@ -18,6 +18,9 @@ type LinkParam struct {
 	Name, Value string
 	HasValue    bool
 }
+
+// Attribute is a link attribute with a value.
+func Attribute(name, value string) LinkParam { return LinkParam{name, value, true} }
 
 // Param returns the value of the first attribute of a name.
 func (l *WebLink) Param(name string) (value string, ok bool) {

@@ -1,4 +1,4 @@
-package lwm2m
+package content
 
 import (
 	"errors"
@@ -18,7 +18,7 @@ const (
 )
 
 // TLV is one element of the OMA LwM2M TLV format, content format 11542.
-type TLV struct {
+type Element struct {
 	Kind TLVKind
 	ID   uint16
 	// Value is the raw content; for kinds that nest it is the encoding of
@@ -26,7 +26,7 @@ type TLV struct {
 	Value []byte
 	// Children are the elements inside an object instance or a multiple
 	// resource.
-	Children []TLV
+	Children []Element
 }
 
 // Limits of the format (section 7.4.3): the length has at most 24 bits.
@@ -81,8 +81,8 @@ func AppendTLV(dst []byte, kind TLVKind, id uint16, value []byte) []byte {
 // ParseTLV reads all elements of data, which they then refer to. Object
 // instances hold resources and multiple resources hold resource instances;
 // any other nesting is an error.
-func ParseTLV(data []byte) ([]TLV, error) {
-	var list []TLV
+func ParseTLV(data []byte) ([]Element, error) {
+	var list []Element
 	for len(data) > 0 {
 		t, n, err := parseTLV(data)
 		if err != nil {
@@ -94,7 +94,7 @@ func ParseTLV(data []byte) ([]TLV, error) {
 	return list, nil
 }
 
-func parseTLV(data []byte) (t TLV, n int, err error) {
+func parseTLV(data []byte) (t Element, n int, err error) {
 	head, rest := data[0], data[1:]
 	t.Kind = TLVKind(head >> 6)
 	idLen := 1
@@ -121,7 +121,7 @@ func parseTLV(data []byte) (t TLV, n int, err error) {
 	return t, 1 + idLen + lengthLen + int(length), nil
 }
 
-func (t *TLV) parseChildren() (err error) {
+func (t *Element) parseChildren() (err error) {
 	if t.Kind != TLVObjectInstance && t.Kind != TLVMultiple {
 		return nil
 	}

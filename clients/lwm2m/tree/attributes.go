@@ -1,4 +1,4 @@
-package lwm2m
+package tree
 
 import (
 	"strconv"
@@ -6,6 +6,9 @@ import (
 	"time"
 
 	"github.com/plgd-dev/go-coap/v3/message/codes"
+	"github.com/thinlink/thinlink/clients/lwm2m/content"
+	"github.com/thinlink/thinlink/clients/lwm2m/model"
+	"github.com/thinlink/thinlink/clients/lwm2m/objects"
 )
 
 // Attributes govern notifications (section 5.1.2); nil means not set.
@@ -17,11 +20,11 @@ type Attributes struct {
 }
 
 // params are the attributes as in a discover's links, in seconds.
-func (a Attributes) params() []LinkParam {
-	var list []LinkParam
+func (a Attributes) params() []content.LinkParam {
+	var list []content.LinkParam
 	add := func(name string, d *time.Duration) {
 		if d != nil {
-			list = append(list, LinkParam{name, strconv.FormatInt(int64(*d/time.Second), 10), true})
+			list = append(list, content.Attribute(name, strconv.FormatInt(int64(*d/time.Second), 10)))
 		}
 	}
 	add("pmin", a.MinPeriod)
@@ -29,8 +32,8 @@ func (a Attributes) params() []LinkParam {
 	return list
 }
 
-// queries are the attributes as in a write-attributes request.
-func (a Attributes) queries() []string {
+// Queries are the attributes as in a write-attributes request.
+func (a Attributes) Queries() []string {
 	var list []string
 	for _, p := range a.params() {
 		list = append(list, p.Name+"="+p.Value)
@@ -41,7 +44,7 @@ func (a Attributes) queries() []string {
 // WriteAttributes sets the attributes that the queries name, and removes those
 // without value (section 6.3.4). Errors: *StatusError; other attributes than
 // pmin and pmax are 4.00, and then nothing is set.
-func (t *Tree) WriteAttributes(path Path, queries []string) error {
+func (t *Tree) WriteAttributes(path model.Path, queries []string) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if _, _, _, err := t.find(path); err != nil {
@@ -57,7 +60,7 @@ func (t *Tree) WriteAttributes(path Path, queries []string) error {
 		case "pmax":
 			field = &a.MaxPeriod
 		default:
-			return refuse(codes.BadRequest, "attribute "+name+" is not supported")
+			return model.Refuse(codes.BadRequest, "attribute "+name+" is not supported")
 		}
 		if !hasValue {
 			*field = nil
@@ -65,7 +68,7 @@ func (t *Tree) WriteAttributes(path Path, queries []string) error {
 		}
 		seconds, err := strconv.ParseUint(value, 10, 31)
 		if err != nil {
-			return refuse(codes.BadRequest, "attribute "+q)
+			return model.Refuse(codes.BadRequest, "attribute "+q)
 		}
 		d := time.Duration(seconds) * time.Second
 		*field = &d
@@ -74,11 +77,18 @@ func (t *Tree) WriteAttributes(path Path, queries []string) error {
 	return nil
 }
 
+// Attributes are those attached to a path itself.
+func (t *Tree) Attributes(path model.Path) Attributes {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.attributes[path]
+}
+
 // effective attributes of a path are its own, else those of the level above
 // (section 5.1.1). mu is held.
-func (t *Tree) effective(path Path) Attributes {
+func (t *Tree) effective(path model.Path) Attributes {
 	var a Attributes
-	for path.depth > depthRoot {
+	for path.Depth() > model.DepthRoot {
 		at := t.attributes[path]
 		if a.MinPeriod == nil {
 			a.MinPeriod = at.MinPeriod
@@ -86,20 +96,20 @@ func (t *Tree) effective(path Path) Attributes {
 		if a.MaxPeriod == nil {
 			a.MaxPeriod = at.MaxPeriod
 		}
-		path = path.parent()
+		path = path.Parent()
 	}
 	return a
 }
 
-// periods are pmin and pmax of an observed path, with the server object's
+// Periods are pmin and pmax of an observed path, with the server object's
 // defaults (resources 2 and 3). pmax is 0 if it is without effect: not set, or
 // below pmin (section 5.1.2).
-func (t *Tree) periods(path Path) (pmin, pmax time.Duration) {
+func (t *Tree) Periods(path model.Path) (pmin, pmax time.Duration) {
 	t.mu.Lock()
 	a := t.effective(path)
 	t.mu.Unlock()
-	pmin = t.defaultPeriod(a.MinPeriod, serverMinPeriod)
-	pmax = t.defaultPeriod(a.MaxPeriod, serverMaxPeriod)
+	pmin = t.defaultPeriod(a.MinPeriod, objects.ServerMinPeriod)
+	pmax = t.defaultPeriod(a.MaxPeriod, objects.ServerMaxPeriod)
 	if pmax < pmin {
 		pmax = 0
 	}
@@ -110,6 +120,6 @@ func (t *Tree) defaultPeriod(d *time.Duration, resource uint16) time.Duration {
 	if d != nil {
 		return *d
 	}
-	seconds, _ := t.Get(serverObject.ID, 0, resource).(int64)
+	seconds, _ := t.Get(objects.Server.ID, 0, resource).(int64)
 	return time.Duration(seconds) * time.Second
 }

@@ -1,4 +1,4 @@
-package lwm2m
+package content
 
 import (
 	"bytes"
@@ -6,9 +6,18 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/thinlink/thinlink/clients/lwm2m/model"
 )
 
-func unhex(s string) []byte { return must(hex.DecodeString(strings.ReplaceAll(s, " ", ""))) }
+// unhex reads hexadecimal digits; blanks are for people.
+func unhex(s string) []byte {
+	b, err := hex.DecodeString(strings.ReplaceAll(s, " ", ""))
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
 
 // The device object of LwM2M Core 1.1 section 7.4.3.2, the response to a read
 // of /3/0: its resources, and the instance around them.
@@ -18,17 +27,17 @@ var (
 		"C8 02 09 333435303030313233 C3 03 312E30" +
 		"86 06 41 00 01 41 01 05  88 07 08 42 00 0E D8 42 01 13 88  87 08 41 00 7D 42 01 03 84" +
 		"C1 09 64 C1 0A 0F 83 0B 41 00 00 C4 0D 51 82 42 8F C6 0E 2B30323A3030 C1 10 55")
-	specDeviceObject = &Object{ID: 3, Resources: []Resource{
-		{ID: 0, Type: String}, {ID: 1, Type: String}, {ID: 2, Type: String}, {ID: 3, Type: String},
-		{ID: 6, Type: Integer, Multiple: true}, {ID: 7, Type: Integer, Multiple: true}, {ID: 8, Type: Integer, Multiple: true},
-		{ID: 9, Type: Integer}, {ID: 10, Type: Integer}, {ID: 11, Type: Integer, Multiple: true},
-		{ID: 13, Type: Time}, {ID: 14, Type: String}, {ID: 16, Type: String},
+	specDeviceObject = &model.Object{ID: 3, Resources: []model.Resource{
+		{ID: 0, Type: model.String}, {ID: 1, Type: model.String}, {ID: 2, Type: model.String}, {ID: 3, Type: model.String},
+		{ID: 6, Type: model.Integer, Multiple: true}, {ID: 7, Type: model.Integer, Multiple: true}, {ID: 8, Type: model.Integer, Multiple: true},
+		{ID: 9, Type: model.Integer}, {ID: 10, Type: model.Integer}, {ID: 11, Type: model.Integer, Multiple: true},
+		{ID: 13, Type: model.Time}, {ID: 14, Type: model.String}, {ID: 16, Type: model.String},
 	}}
-	specDeviceValues = Values{
+	specDeviceValues = model.Values{
 		0: "Open Mobile Alliance", 1: "Lightweight M2M Client", 2: "345000123", 3: "1.0",
-		6: Multiple{0: int64(1), 1: int64(5)}, 7: Multiple{0: int64(0x0ed8), 1: int64(0x1388)},
-		8: Multiple{0: int64(0x7d), 1: int64(0x384)}, 9: int64(100), 10: int64(15),
-		11: Multiple{0: int64(0)}, 13: int64(1367491215), 14: "+02:00", 16: "U",
+		6: model.Multiple{0: int64(1), 1: int64(5)}, 7: model.Multiple{0: int64(0x0ed8), 1: int64(0x1388)},
+		8: model.Multiple{0: int64(0x7d), 1: int64(0x384)}, 9: int64(100), 10: int64(15),
+		11: model.Multiple{0: int64(0)}, 13: int64(1367491215), 14: "+02:00", 16: "U",
 	}
 )
 
@@ -72,9 +81,9 @@ func TestSpecInstances(t *testing.T) {
 // The object links of the same section.
 func TestSpecLinks(t *testing.T) {
 	payload := unhex("88 00 0C 44 00 00 42 00 00 44 01 00 42 00 01 C8 01 0D 38363133383030373535353030 C4 02 12 34 56 78")
-	def := &Object{ID: 65, Resources: []Resource{
-		{ID: 0, Type: ObjectLink, Multiple: true}, {ID: 1, Type: String}, {ID: 2, Type: Integer}}}
-	want := Values{0: Multiple{0: Link{66, 0}, 1: Link{66, 1}}, 1: "8613800755500", 2: int64(0x12345678)}
+	def := &model.Object{ID: 65, Resources: []model.Resource{
+		{ID: 0, Type: model.ObjectLink, Multiple: true}, {ID: 1, Type: model.String}, {ID: 2, Type: model.Integer}}}
+	want := model.Values{0: model.Multiple{0: model.Link{Object: 66, Instance: 0}, 1: model.Link{Object: 66, Instance: 1}}, 1: "8613800755500", 2: int64(0x12345678)}
 	got, err := DecodeValues(def, payload)
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("decoded %v, %v", got, err)
@@ -136,7 +145,7 @@ func TestDecodeRefuses(t *testing.T) {
 }
 
 // appendTree encodes elements with their children.
-func appendTree(dst []byte, list []TLV) []byte {
+func appendTree(dst []byte, list []Element) []byte {
 	for _, e := range list {
 		value := e.Value
 		if e.Children != nil {

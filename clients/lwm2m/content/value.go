@@ -1,39 +1,20 @@
-package lwm2m
+package content
 
 import (
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
+	"github.com/thinlink/thinlink/clients/lwm2m/model"
 	"math"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 )
 
-// Type is the data type of a resource (LwM2M Core 1.1 appendix C).
-type Type uint8
-
-// The data types and the Go types of their values.
-const (
-	String     Type = iota + 1 // string
-	Integer                    // int64
-	Float                      // float64
-	Boolean                    // bool
-	Opaque                     // []byte
-	Time                       // int64, seconds since 1970
-	ObjectLink                 // Link
-)
-
-// Link is a value of type ObjectLink: object and instance.
-type Link struct{ Object, Instance uint16 }
-
-// Multiple is the value of a multiple-instance resource, by resource instance.
-type Multiple map[uint16]any
-
-// appendBinary appends a value as it stands in a TLV (section 7.4.3.1):
+// AppendBinary appends a value as it stands in a TLV (section 7.4.3.1):
 // integers in the shortest of 1, 2, 4, 8 bytes, floats always in 8, so that
 // their size does not depend on the value.
-func appendBinary(dst []byte, v any) []byte {
+func AppendBinary(dst []byte, v any) []byte {
 	switch v := v.(type) {
 	case string:
 		return append(dst, v...)
@@ -48,7 +29,7 @@ func appendBinary(dst []byte, v any) []byte {
 		return appendInteger(dst, v)
 	case float64:
 		return binary.BigEndian.AppendUint64(dst, math.Float64bits(v))
-	case Link:
+	case model.Link:
 		dst = binary.BigEndian.AppendUint16(dst, v.Object)
 		return binary.BigEndian.AppendUint16(dst, v.Instance)
 	}
@@ -67,30 +48,30 @@ func appendInteger(dst []byte, v int64) []byte {
 	return binary.BigEndian.AppendUint64(dst, uint64(v))
 }
 
-// parseBinary reads what appendBinary writes, and floats of 4 bytes.
-func parseBinary(t Type, b []byte) (any, error) {
+// ParseBinary reads what AppendBinary writes, and floats of 4 bytes.
+func ParseBinary(t model.Type, b []byte) (any, error) {
 	switch {
-	case t == String && utf8.Valid(b):
+	case t == model.String && utf8.Valid(b):
 		return string(b), nil
-	case t == Opaque:
+	case t == model.Opaque:
 		return b, nil
-	case (t == Integer || t == Time) && (len(b) == 1 || len(b) == 2 || len(b) == 4 || len(b) == 8):
+	case (t == model.Integer || t == model.Time) && (len(b) == 1 || len(b) == 2 || len(b) == 4 || len(b) == 8):
 		shift := 64 - 8*len(b)
 		return int64(bigEndian(b)) << shift >> shift, nil // sign-extended
-	case t == Float && len(b) == 4:
+	case t == model.Float && len(b) == 4:
 		return float64(math.Float32frombits(binary.BigEndian.Uint32(b))), nil
-	case t == Float && len(b) == 8:
+	case t == model.Float && len(b) == 8:
 		return math.Float64frombits(binary.BigEndian.Uint64(b)), nil
-	case t == Boolean && len(b) == 1 && b[0] <= 1:
+	case t == model.Boolean && len(b) == 1 && b[0] <= 1:
 		return b[0] == 1, nil
-	case t == ObjectLink && len(b) == 4:
-		return Link{binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])}, nil
+	case t == model.ObjectLink && len(b) == 4:
+		return model.Link{Object: binary.BigEndian.Uint16(b), Instance: binary.BigEndian.Uint16(b[2:])}, nil
 	}
 	return nil, fmt.Errorf("%d bytes are no value of type %v", len(b), t)
 }
 
-// appendText appends a value in plain text (section 7.4.1).
-func appendText(dst []byte, v any) []byte {
+// AppendText appends a value in plain text (section 7.4.1).
+func AppendText(dst []byte, v any) []byte {
 	switch v := v.(type) {
 	case string:
 		return append(dst, v...)
@@ -105,26 +86,26 @@ func appendText(dst []byte, v any) []byte {
 		return strconv.AppendInt(dst, v, 10)
 	case float64:
 		return strconv.AppendFloat(dst, v, 'f', -1, 64)
-	case Link:
+	case model.Link:
 		return fmt.Appendf(dst, "%d:%d", v.Object, v.Instance)
 	}
 	panic(fmt.Sprintf("lwm2m: value of type %T", v))
 }
 
-// parseText reads what appendText writes.
-func parseText(t Type, s string) (v any, err error) {
+// ParseText reads what AppendText writes.
+func ParseText(t model.Type, s string) (v any, err error) {
 	switch {
-	case t == String && utf8.ValidString(s):
+	case t == model.String && utf8.ValidString(s):
 		return s, nil
-	case t == Opaque:
+	case t == model.Opaque:
 		v, err = base64.StdEncoding.DecodeString(s)
-	case t == Integer || t == Time:
+	case t == model.Integer || t == model.Time:
 		v, err = strconv.ParseInt(s, 10, 64)
-	case t == Float:
+	case t == model.Float:
 		v, err = strconv.ParseFloat(s, 64)
-	case t == Boolean && (s == "0" || s == "1"):
+	case t == model.Boolean && (s == "0" || s == "1"):
 		return s == "1", nil
-	case t == ObjectLink:
+	case t == model.ObjectLink:
 		v, err = parseLinkText(s)
 	default:
 		err = fmt.Errorf("%q is no value of type %v", s, t)
@@ -135,21 +116,12 @@ func parseText(t Type, s string) (v any, err error) {
 	return v, nil
 }
 
-func parseLinkText(s string) (Link, error) {
+func parseLinkText(s string) (model.Link, error) {
 	o, i, _ := strings.Cut(s, ":")
 	object, err1 := strconv.ParseUint(o, 10, 16)
 	instance, err2 := strconv.ParseUint(i, 10, 16)
 	if err1 != nil || err2 != nil {
-		return Link{}, fmt.Errorf("%q is no object link", s)
+		return model.Link{}, fmt.Errorf("%q is no object link", s)
 	}
-	return Link{uint16(object), uint16(instance)}, nil
-}
-
-// String is the type's name in object definitions.
-func (t Type) String() string {
-	names := [...]string{"none", "String", "Integer", "Float", "Boolean", "Opaque", "Time", "Objlnk"}
-	if int(t) >= len(names) {
-		return "Type(" + strconv.Itoa(int(t)) + ")"
-	}
-	return names[t]
+	return model.Link{Object: uint16(object), Instance: uint16(instance)}, nil
 }

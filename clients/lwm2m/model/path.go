@@ -1,4 +1,4 @@
-package lwm2m
+package model
 
 import (
 	"fmt"
@@ -15,10 +15,10 @@ type Path struct {
 
 // The depths of paths.
 const (
-	depthRoot = iota
-	depthObject
-	depthInstance
-	depthResource
+	DepthRoot = iota
+	DepthObject
+	DepthInstance
+	DepthResource
 )
 
 // NewPath makes a path of up to three IDs: object, instance, resource.
@@ -37,7 +37,7 @@ func ParsePath(s string) (Path, error) {
 	}
 	for id := range strings.SplitSeq(strings.TrimPrefix(s, "/"), "/") {
 		v, err := strconv.ParseUint(id, 10, 16)
-		if err != nil || v == 0xffff || len(id) > 1 && id[0] == '0' || id[0] == '+' || p.depth == depthResource {
+		if err != nil || v == 0xffff || len(id) > 1 && id[0] == '0' || id[0] == '+' || p.depth == DepthResource {
 			return Path{}, fmt.Errorf("path %q: want up to three numbers", s)
 		}
 		p.ids[p.depth] = uint16(v)
@@ -48,7 +48,7 @@ func ParsePath(s string) (Path, error) {
 
 // String is the path as in links and URIs.
 func (p Path) String() string {
-	if p.depth == depthRoot {
+	if p.depth == DepthRoot {
 		return "/"
 	}
 	var b []byte
@@ -68,6 +68,9 @@ func (p Path) Instance() uint16 { return p.ids[1] }
 // Resource is the resource ID.
 func (p Path) Resource() uint16 { return p.ids[2] }
 
+// Depth is how many numbers the path has: one of the Depth constants.
+func (p Path) Depth() int { return int(p.depth) }
+
 // Contains reports whether q is p or below it.
 func (p Path) Contains(q Path) bool {
 	if p.depth > q.depth {
@@ -81,15 +84,15 @@ func (p Path) Contains(q Path) bool {
 	return true
 }
 
-// parent is the path one level up.
-func (p Path) parent() Path {
+// Parent is the path one level up.
+func (p Path) Parent() Path {
 	p.depth--
 	p.ids[p.depth] = 0
 	return p
 }
 
-// child is the path one level down.
-func (p Path) child(id uint16) Path {
+// Child is the path one level down.
+func (p Path) Child(id uint16) Path {
 	p.ids[p.depth] = id
 	p.depth++
 	return p
