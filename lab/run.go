@@ -30,6 +30,9 @@ type Run struct {
 	PKI        *pki.Material  `json:",omitempty"`
 	// Version of thinlink, for the files' comments.
 	Version string `json:",omitempty"`
+	// OnWindow, if not nil, is told when the measured window begins and ends,
+	// on engines that run in this process.
+	OnWindow func(open bool) `json:"-"`
 	// Out is the directory for capture, key log and events; "" writes none.
 	Out string
 }
@@ -37,6 +40,13 @@ type Run struct {
 // Base is the name of the run's files, without extension.
 func (r *Run) Base() string {
 	return fmt.Sprintf("%s-%s-%s-%s-s%d", r.Profile, r.Scenario.Name, r.Stack.Name, r.Engine, r.Seed)
+}
+
+// window tells who wants to know.
+func (r *Run) window(open bool) {
+	if r.OnWindow != nil {
+		r.OnWindow(open)
+	}
 }
 
 // timers names the protocol timers where they are not the stack's own.

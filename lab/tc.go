@@ -124,6 +124,7 @@ func runKernel(ctx context.Context, run *Run, progress func(Progress)) (*measure
 			rec.Event(measure.Event{Time: time.Now(), Kind: e.Kind, Detail: e.Detail, Offset: e.Offset, Length: e.Length})
 		},
 		Window: func(open bool) {
+			run.window(open)
 			if open {
 				rec.OpenWindow(time.Now())
 			} else {

@@ -26,9 +26,10 @@ type Result struct {
 	Ping            *Ping           `json:"ping,omitempty"`
 	Bulk            *Bulk           `json:"bulk,omitempty"`
 
-	EnergyJ float64        `json:"energy_j"` // of the window, by the profile's mean powers or its module model
-	Energy  *power.Summary `json:"energy,omitempty"`
-	RadioS  RadioS         `json:"radio_s"`
+	EnergyJ  float64         `json:"energy_j"` // of the window, by a meter, the module model or the profile's mean powers
+	Energy   *power.Summary  `json:"energy,omitempty"`
+	Measured *power.Measured `json:"measured,omitempty"`
+	RadioS   RadioS          `json:"radio_s"`
 
 	Warnings []string `json:"warnings"`
 	Files    Files    `json:"files"`
@@ -123,4 +124,5 @@ type Files struct {
 	PCAPNG string `json:"pcapng,omitempty"`
 	KeyLog string `json:"keylog,omitempty"`
 	Events string `json:"events,omitempty"`
+	Power  string `json:"power,omitempty"` // CSV of the samples of a meter
 }

@@ -71,3 +71,13 @@ func (a *Account) Summary(module string, bytes int64) *Summary {
 	}
 	return s
 }
+
+// Measured is what a meter read during a run's window.
+type Measured struct {
+	Sensor    string  `json:"sensor"`
+	Samples   int     `json:"samples"`
+	EnergyJ   float64 `json:"energy_j"`   // of all that the sensor feeds
+	BaselineW float64 `json:"baseline_w"` // taken off for the result's energy
+	MeanW     float64 `json:"mean_w"`
+	PeakW     float64 `json:"peak_w"`
+}

@@ -1,191 +1,19 @@
 package main
 
 import (
-	"bufio"
-	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"math"
 	"os"
-	"text/tabwriter"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"periph.io/x/host/v3/sysfs"
 
 	"github.com/thinlink/thinlink/internal/units"
-	"github.com/thinlink/thinlink/measure"
-	"github.com/thinlink/thinlink/power"
+	"github.com/thinlink/thinlink/lab"
 	"github.com/thinlink/thinlink/power/meter"
-	"github.com/thinlink/thinlink/profiles"
 )
-
-// importFlags are what thinlink power import takes.
-type importFlags struct {
-	voltage, module, profile string
-	from, to                 time.Duration
-	baseline                 string
-	trace                    string
-	json                     bool
-}
-
-func newImport() *cobra.Command {
-	var f importFlags
-	cmd := &cobra.Command{
-		Use:   "import FILE",
-		Short: "integrate a CSV export of a PPK2, Otii or Joulescope, and say what is wrong with it",
-		Example: `  thinlink power import ppk.csv --voltage 3.7V --module nrf9160 -p ltem
-  thinlink power import otii.csv --from 10s --to 610s --baseline 12mW --json`,
-		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd.OutOrStdout(), args[0]) },
-	}
-	fl := cmd.Flags()
-	fl.StringVar(&f.voltage, "voltage", "", "supply, for files with currents only (default: the module's)")
-	fl.StringVar(&f.module, "module", "", "module model that was measured: a peak far from its own is said")
-	fl.StringVarP(&f.profile, "profile", "p", "nbiot", "profile whose technology the module spoke")
-	fl.DurationVar(&f.from, "from", 0, "leave out what is before, counted from the first sample")
-	fl.DurationVar(&f.to, "to", 0, "leave out what is after; 0 is the end")
-	fl.StringVar(&f.baseline, "baseline", "0", "power to take off, for example of a board without its modem")
-	fl.StringVar(&f.trace, "run", "", "run whose window and packets the capture is to be aligned with, for example results/nbiot-power-60s-mqtt-tc-s1; its times have to be Unix times, as power meter writes them")
-	fl.BoolVar(&f.json, "json", false, "print one JSON object")
-	complete(cmd, "module", power.Names)
-	complete(cmd, "profile", profiles.Names)
-	return cmd
-}
-
-// imported is what import prints as JSON.
-type imported struct {
-	File string `json:"file"`
-	*meter.Capture
-	EnergyWh    float64 `json:"energy_wh"`
-	BaselineW   float64 `json:"baseline_w"`
-	AboveFloorJ float64 `json:"above_baseline_j"`
-	// Aligned is the run's side, nil without one.
-	Aligned *aligned `json:"aligned,omitempty"`
-}
-
-// aligned compares a capture with the packets of its run.
-type aligned struct {
-	Run      string  `json:"run"`
-	Packets  int     `json:"packets"`
-	Bytes    int64   `json:"bytes"`
-	AroundW  float64 `json:"around_packets_w"` // mean within half a second of a packet
-	ApartW   float64 `json:"apart_from_packets_w"`
-	PerByteJ float64 `json:"per_byte_j"` // above the baseline
-}
-
-func (f *importFlags) run(w io.Writer, name string) error {
-	opt, err := f.options()
-	if err != nil {
-		return err
-	}
-	baseline, err := units.ParsePower(f.baseline)
-	if err != nil {
-		return fmt.Errorf("--baseline: %w", err)
-	}
-	file, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	var trace *measure.Trace
-	if f.trace != "" {
-		if trace, err = measure.ReadTrace(f.trace+".pcapng", f.trace+".events.jsonl"); err != nil {
-			return fmt.Errorf("--run: %w", err)
-		}
-		opt.Absolute, opt.From, opt.To = true, unixTime(trace.WindowStart), unixTime(trace.WindowEnd)
-	}
-	c, err := meter.Read(file, opt)
-	if err != nil {
-		return fmt.Errorf("%s: %w", name, err)
-	}
-	out := imported{name, c, c.EnergyJ / 3600, float64(baseline) / 1e9, c.AboveFloorJ(float64(baseline) / 1e9), nil}
-	if trace != nil {
-		out.align(f.trace, trace)
-	}
-	if f.json {
-		return json.NewEncoder(w).Encode(out)
-	}
-	return out.print(w)
-}
-
-func unixTime(t time.Time) float64 { return float64(t.UnixMicro()) / 1e6 }
-
-// align compares the capture with the packets of a run's window. A capture
-// whose power does not rise when packets pass has another clock.
-func (i *imported) align(name string, trace *measure.Trace) {
-	var times []float64
-	for _, p := range trace.Packets {
-		if !p.Time.Before(trace.WindowStart) && p.Time.Before(trace.WindowEnd) {
-			times = append(times, unixTime(p.Time))
-		}
-	}
-	res := measure.Judge(trace)
-	a := &aligned{Run: name, Packets: len(times), Bytes: res.Up.Bytes + res.Down.Bytes}
-	if a.Bytes > 0 {
-		a.PerByteJ = i.AboveFloorJ / float64(a.Bytes)
-	}
-	with, without := i.Around(times, 0.5)
-	switch {
-	case math.IsNaN(with) || math.IsNaN(without):
-		i.Warnings = append(i.Warnings, "not aligned: there are no samples around packets, or none apart from them")
-	case with <= without:
-		i.Warnings = append(i.Warnings, "not aligned: the power does not rise when packets pass; do both clocks agree?")
-	}
-	if !math.IsNaN(with) {
-		a.AroundW = with
-	}
-	if !math.IsNaN(without) {
-		a.ApartW = without
-	}
-	i.Aligned = a
-}
-
-func (f *importFlags) options() (opt meter.Options, err error) {
-	opt.From, opt.To = f.from.Seconds(), f.to.Seconds()
-	if f.module != "" {
-		module, err := power.Load(f.module)
-		if err != nil {
-			return opt, err
-		}
-		link, err := profiles.Load(f.profile)
-		if err != nil {
-			return opt, err
-		}
-		model, err := module.Model(link.Technology, nil)
-		if err != nil {
-			return opt, err
-		}
-		opt.Voltage, opt.TXW = module.Voltage.Volts(), model.TX
-	}
-	if f.voltage != "" {
-		v, err := units.ParseVoltage(f.voltage)
-		if err != nil {
-			return opt, fmt.Errorf("--voltage: %w", err)
-		}
-		opt.Voltage = v.Volts()
-	}
-	return opt, nil
-}
-
-func (i *imported) print(w io.Writer) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "%s\t%s, %d samples in %.4g s\n", i.File, i.Tool, i.Samples, i.DurationS)
-	fmt.Fprintf(t, "energy\t%s, %.4g mWh\n", joules(i.EnergyJ), 1000*i.EnergyWh)
-	if i.BaselineW > 0 {
-		fmt.Fprintf(t, "above %s\t%s\n", watts(i.BaselineW), joules(i.AboveFloorJ))
-	}
-	fmt.Fprintf(t, "mean, peak, floor\t%s, %s, %s\n", watts(i.MeanW), watts(i.PeakW), watts(i.FloorW))
-	if a := i.Aligned; a != nil {
-		fmt.Fprintf(t, "around packets\t%s, apart from them %s\n", watts(a.AroundW), watts(a.ApartW))
-		fmt.Fprintf(t, "%d B of IP\t%s for each\n", a.Bytes, joules(a.PerByteJ))
-	}
-	for _, warning := range i.Warnings {
-		fmt.Fprintf(t, "warning\t%s\n", warning)
-	}
-	return t.Flush()
-}
 
 // meterFlags are what thinlink power meter takes.
 type meterFlags struct {
@@ -218,20 +46,11 @@ func (f *meterFlags) run(cmd *cobra.Command) error {
 	if f.interval < time.Millisecond || f.duration < 0 {
 		return fmt.Errorf("--interval %v --duration %v: want at least 1ms, and not less than 0", f.interval, f.duration)
 	}
-	sensors, err := meter.Sensors(os.DirFS("/sys"))
-	if err != nil {
-		return &exitError{exitMachine, err}
-	}
 	if f.list {
-		for i := range sensors {
-			fmt.Fprintf(cmd.OutOrStdout(), "%s\t%s\n", sensors[i].Path, sensors[i].Name)
-		}
-		return nil
+		return f.print(cmd)
 	}
-	sensor, err := meter.Choose(sensors, f.sensor)
-	if errors.Is(err, meter.ErrNoSensor) {
-		return &exitError{exitMachine, err}
-	} else if err != nil {
+	sensor, err := openSensor(f.sensor)
+	if err != nil {
 		return err
 	}
 	out := cmd.OutOrStdout()
@@ -243,32 +62,95 @@ func (f *meterFlags) run(cmd *cobra.Command) error {
 		defer file.Close()
 		out = file
 	}
-	return f.record(cmd.Context(), sensor, out)
+	saturated, err := lab.RecordPower(cmd.Context(), sensor, f.interval, f.duration, out)
+	if saturated > 0 {
+		fmt.Fprintf(cmd.ErrOrStderr(), "thinlink: %d samples were out of the sensor's range: the energy is more than they say\n", saturated)
+	}
+	return err
 }
 
-// record samples until its time is over or somebody interrupts.
-func (f *meterFlags) record(ctx context.Context, sensor *meter.Sensor, out io.Writer) (err error) {
-	b := bufio.NewWriter(out)
-	defer func() { err = errors.Join(err, b.Flush()) }()
-	fmt.Fprintln(b, "Time (s),Power (W)") // Unix time
-	tick := time.NewTicker(f.interval)
-	defer tick.Stop()
-	for start := time.Now(); ; {
-		w, err := sensor.Power()
-		if err != nil {
-			return err
-		}
-		at := time.Since(start)
-		if _, err := fmt.Fprintf(b, "%.6f,%.6f\n", unixTime(start.Add(at)), w); err != nil {
-			return err
-		}
-		if f.duration > 0 && at >= f.duration {
-			return nil
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return nil
+// print lists the sensors that the kernel knows.
+func (f *meterFlags) print(cmd *cobra.Command) error {
+	sensors, err := meter.Sensors(os.DirFS("/sys"))
+	if err != nil {
+		return &exitError{exitMachine, err}
+	}
+	for i := range sensors {
+		fmt.Fprintf(cmd.OutOrStdout(), "%s\t%s\n", sensors[i].Path, sensors[i].Name)
+	}
+	return nil
+}
+
+// openSensor finds a sensor of the kernel by name or path, or one on an I2C
+// bus, and reads it once.
+func openSensor(name string) (*meter.Sensor, error) {
+	if strings.HasPrefix(name, "i2c:") {
+		return openI2C(name)
+	}
+	sensors, err := meter.Sensors(os.DirFS("/sys"))
+	if err != nil {
+		return nil, &exitError{exitMachine, err}
+	}
+	sensor, err := meter.Choose(sensors, name)
+	if errors.Is(err, meter.ErrNoSensor) {
+		return nil, &exitError{exitMachine, err}
+	}
+	return sensor, err
+}
+
+func openI2C(name string) (*meter.Sensor, error) {
+	wired, err := meter.ParseI2C(name)
+	if err != nil {
+		return nil, err
+	}
+	bus, err := sysfs.NewI2C(wired.Bus)
+	if err != nil {
+		return nil, &exitError{exitMachine, fmt.Errorf("%s: %w; on a Raspberry Pi `sudo raspi-config nonint do_i2c 0` switches the bus on, and group i2c may use it", name, err)}
+	}
+	sensor := wired.On(bus) // the bus stays open as long as the program runs
+	if _, err := sensor.Power(); err != nil && !errors.Is(err, meter.ErrSaturated) {
+		return nil, &exitError{exitMachine, fmt.Errorf("%w; is the chip at this address (i2cdetect -y %d), and does no driver hold it?", err, wired.Bus)}
+	}
+	return sensor, nil
+}
+
+// meteredFlags are those of a run whose power is measured.
+type meteredFlags struct {
+	sensor, baseline string
+	every            time.Duration
+}
+
+func (f *meteredFlags) add(cmd *cobra.Command) {
+	fl := cmd.Flags()
+	fl.StringVar(&f.sensor, "meter", "", "power sensor to read during each run of engine tc: a name of `thinlink power meter --list`, or i2c:CHIP@BUS:ADDRESS,shunt=OHM")
+	fl.StringVar(&f.baseline, "meter-baseline", "0W", "power without any run, which is taken off")
+	fl.DurationVar(&f.every, "meter-interval", 100*time.Millisecond, "time between two samples")
+}
+
+// wrap gives the engines of a pool the meter; runs then follow one another.
+func (f *meteredFlags) wrap(pool *lab.Pool) error {
+	if f.sensor == "" {
+		return nil
+	}
+	baseline, err := units.ParsePower(f.baseline)
+	if err != nil {
+		return fmt.Errorf("--meter-baseline: %w", err)
+	}
+	if f.every < time.Millisecond {
+		return fmt.Errorf("--meter-interval %v: want at least 1ms", f.every)
+	}
+	for name := range pool.Engines {
+		if name != "tc" {
+			return fmt.Errorf("--meter: engine %s does not run in real time on this machine: want --engine tc", name)
 		}
 	}
+	sensor, err := openSensor(f.sensor)
+	if err != nil {
+		return err
+	}
+	for name, engine := range pool.Engines {
+		pool.Engines[name] = lab.Metered{Engine: engine, Sensor: sensor, Every: f.every, BaselineW: float64(baseline) / 1e9}
+	}
+	pool.Workers = 1
+	return nil
 }

@@ -33,6 +33,7 @@ type runFlags struct {
 	workers                   int
 	hang                      time.Duration
 	linkOnly                  bool
+	meter                     meteredFlags
 }
 
 func newRun() *cobra.Command {
@@ -71,6 +72,7 @@ profiles:  %s; or a YAML file`,
 	fl.StringVar(&f.clock, "clock", "virtual", "clock of engine sim: virtual or real")
 	fl.IntVarP(&f.workers, "jobs", "j", 0, "runs at once (default: one per core)")
 	fl.DurationVar(&f.hang, "hang", time.Minute, "real time without progress after which a run is given up")
+	f.meter.add(cmd)
 	cmd.MarkFlagRequired("profile")
 	complete(cmd, "profile", profiles.Names)
 	complete(cmd, "stack", lab.StackNames)
@@ -107,6 +109,9 @@ func (f *runFlags) run(cmd *cobra.Command, args []string) error {
 	}
 	pool, err := newPool(cmd.Context(), f.engines, f.clock, f.hang, f.workers)
 	if err != nil {
+		return err
+	}
+	if err := f.meter.wrap(pool); err != nil {
 		return err
 	}
 	if err := lab.Certify(runs); err != nil {

@@ -6,6 +6,8 @@
 //	capture.EnergyJ, capture.MeanW, capture.Warnings
 //	sensors := meter.Sensors(os.DirFS("/sys"))
 //	watts, err := sensors[0].Power()
+//	wired, err := meter.ParseI2C("i2c:ina219@1:0x40,shunt=0.1")
+//	watts, err = wired.On(bus).Power() // without a driver
 //
 // A Capture is integrated as it is read, so that an hour at 100,000 samples
 // per second fits; what is kept are its Bins. Columns are found by the names
@@ -18,6 +20,6 @@
 //
 // Limitations: times must be numbers, not dates; the binary forms (.ppk2, .jls,
 // .otii3) are not read; a capture is aligned with a run by the clocks of both, which
-// Around checks and does not correct; sensors are read through the kernel's
-// drivers only, not over I2C directly.
+// Around checks and does not correct; a chip on I2C is read as it is after
+// power-on, with its slowest range and without averaging.
 package meter

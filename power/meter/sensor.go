@@ -10,10 +10,10 @@ import (
 	"strings"
 )
 
-// Sensor is a power sensor that the kernel knows.
+// Sensor is a power sensor, one that the kernel knows or one on an I2C bus.
 type Sensor struct {
 	Name string // of the chip or driver, such as "ina219"
-	Path string // below the root of Sensors, such as "class/hwmon/hwmon2"
+	Path string // below the root of Sensors, such as "class/hwmon/hwmon2", or I2CSensor's form
 	sys  fs.FS
 	read func(s *Sensor) (float64, error)
 }
@@ -45,11 +45,11 @@ func Sensors(sys fs.FS) ([]Sensor, error) {
 	return all, nil
 }
 
-// Power is the present power, W.
+// Power is the present power, W. With ErrSaturated it is less than the true one.
 func (s *Sensor) Power() (float64, error) {
 	w, err := s.read(s)
 	if err != nil {
-		return 0, fmt.Errorf("meter: sensor %s (%s): %w", s.Name, s.Path, err)
+		return w, fmt.Errorf("meter: sensor %s (%s): %w", s.Name, s.Path, err)
 	}
 	return w, nil
 }
@@ -102,7 +102,7 @@ func (s *Sensor) product(factor float64, files ...string) (float64, error) {
 }
 
 // ErrNoSensor says that there is none, and how to get one.
-var ErrNoSensor = errors.New("no power sensor below /sys/class/hwmon or /sys/bus/iio/devices: load its driver, for example with `dtoverlay=i2c-sensor,ina219` on a Raspberry Pi")
+var ErrNoSensor = errors.New("no power sensor below /sys/class/hwmon or /sys/bus/iio/devices: load its driver, for example with `dtoverlay=i2c-sensor,ina219` on a Raspberry Pi, or name one on the I2C bus, for example --sensor i2c:ina219@1:0x40,shunt=0.1")
 
 // Choose finds a sensor by name or path; "" is the only one there is.
 func Choose(all []Sensor, name string) (*Sensor, error) {
