@@ -1,114 +1,176 @@
 package broker
 
-import (
-	"fmt"
+import "time"
 
-	"github.com/eclipse/paho.mqtt.golang/packets"
-)
-
-// refused is the return code of a subscription in SUBACK (section 3.9.3).
-const refused = 0x80
+// refused4 is the return code of a subscription in SUBACK of MQTT 3.1.1
+// (section 3.9.3).
+const refused4 Reason = 0x80
 
 // act does what a packet asks for. An error closes the connection
 // [MQTT-4.8.0-1].
-func (c *conn) act(p packets.ControlPacket) error {
-	switch p := p.(type) {
-	case *packets.PublishPacket:
+func (c *conn) act(p *packet) error {
+	switch p.kind {
+	case kindPublish:
 		return c.publish(p)
-	case *packets.PubackPacket:
-		c.session.acknowledged(packets.Puback, p.MessageID)
-	case *packets.PubrecPacket:
-		c.session.acknowledged(packets.Pubrec, p.MessageID)
-	case *packets.PubcompPacket:
-		c.session.acknowledged(packets.Pubcomp, p.MessageID)
-	case *packets.PubrelPacket:
-		delete(c.session.received, p.MessageID)
-		c.send(ack(packets.Pubcomp, p.MessageID)) // [MQTT-4.3.3-2]
-	case *packets.SubscribePacket:
-		return c.subscribe(p)
-	case *packets.UnsubscribePacket:
-		return c.unsubscribe(p)
-	case *packets.PingreqPacket:
-		c.send(packets.NewControlPacket(packets.Pingresp)) // [MQTT-3.12.4-1]
-	case *packets.DisconnectPacket:
-		c.will = nil // [MQTT-3.14.4-3]
-		return fmt.Errorf("%s ends the connection", p.FixedHeader)
+	case kindPuback, kindPubrec, kindPubcomp:
+		c.session.acknowledged(p)
+	case kindPubrel:
+		answer := &packet{kind: kindPubcomp, id: p.id} // [MQTT-4.3.3-2]
+		if _, known := c.session.received[p.id]; !known {
+			answer.reason = IdentifierNotFound
+		}
+		delete(c.session.received, p.id)
+		c.send(answer)
+	case kindSubscribe:
+		c.subscribe(p)
+	case kindUnsubscribe:
+		c.unsubscribe(p)
+	case kindPingreq:
+		c.send(&packet{kind: kindPingresp}) // [MQTT-3.12.4-1]
+	case kindDisconnect:
+		return c.disconnect(p)
 	default:
-		// A second CONNECT [MQTT-3.1.0-2], or a packet only servers send.
-		return fmt.Errorf("%w: %s", errProtocol, p)
+		// A second CONNECT [MQTT-3.1.0-2], a packet only servers send, or AUTH
+		// without an authentication method [MQTT-4.12.0-7].
+		return violates(ProtocolError, "unexpected %s", p.kind)
 	}
 	return nil
+}
+
+// errBye ends a connection whose client said goodbye.
+var errBye = violates(Success, "DISCONNECT")
+
+// disconnect obeys DISCONNECT: the will is forgotten [MQTT-3.14.4-3], unless
+// the client wants it published; the expiry of the session may change.
+func (c *conn) disconnect(p *packet) error {
+	if seconds, ok := p.props.Num(SessionExpiry); ok {
+		if c.session.expiry == 0 && seconds > 0 { // section 3.14.2.2.2
+			return violates(ProtocolError, "a session expiry interval that was 0 cannot grow")
+		}
+		c.session.expiry = min(sessionExpiry(seconds), c.b.opt.MaxSessionExpiry)
+	}
+	if p.reason == Success {
+		c.will = nil
+	}
+	return errBye
 }
 
 // publish routes a client's message. A QoS 2 message is routed when it first
 // comes; its identifier is kept until PUBREL, so that repetitions are
 // recognised (section 4.3.3, method B).
-func (c *conn) publish(p *packets.PublishPacket) error {
-	if err := checkTopic(p.TopicName); err != nil {
+func (c *conn) publish(p *packet) error {
+	topic, err := c.topicOf(p)
+	if err != nil {
 		return err
 	}
-	if p.Qos > 0 && p.MessageID == 0 { // [MQTT-2.3.1-1]
-		return fmt.Errorf("%w: PUBLISH with identifier 0", errProtocol)
+	m := Message{
+		Topic: topic, Payload: p.payload, QoS: p.qos, Retain: p.retain,
+		Properties: p.props.forwarded(), From: c.session.id,
 	}
-	m := Message{Topic: p.TopicName, Payload: p.Payload, QoS: p.Qos, Retain: p.Retain}
-	switch p.Qos {
-	case 0:
-		c.b.route(m)
-	case 1: // [MQTT-4.3.2-2]
-		c.send(ack(packets.Puback, p.MessageID))
-		c.b.route(m)
-	case 2:
-		c.send(ack(packets.Pubrec, p.MessageID))
-		if _, again := c.session.received[p.MessageID]; !again {
-			c.session.received[p.MessageID] = struct{}{}
-			c.b.route(m)
+	m.lifetime(p.props)
+	m.begin(time.Now())
+	answer := &packet{id: p.id}
+	allowed := c.b.opt.Authorize == nil || c.b.opt.Authorize(c.session.id, topic, true)
+	if !allowed {
+		if c.level == level4 || p.qos == 0 { // there is no negative answer, [MQTT-3.3.5-2]
+			return violates(NotAuthorized, "not authorized to publish on %s", topic)
 		}
+		answer.reason = NotAuthorized
+	}
+	switch p.qos {
+	case 1: // [MQTT-4.3.2-2]
+		answer.kind = kindPuback
+		c.send(answer)
+	case 2:
+		answer.kind = kindPubrec
+		c.send(answer)
+		if _, again := c.session.received[p.id]; again || !allowed {
+			return nil
+		}
+		if len(c.session.received) >= c.b.opt.MaxReceived { // [MQTT-3.3.4-7]
+			return violates(ReceiveMaximumExceeded, "more than %d messages without PUBREL", c.b.opt.MaxReceived)
+		}
+		c.session.received[p.id] = struct{}{}
+	}
+	if allowed {
+		c.b.route(m)
 	}
 	return nil
 }
 
-func (c *conn) subscribe(p *packets.SubscribePacket) error {
-	if len(p.Topics) == 0 || p.MessageID == 0 { // [MQTT-3.8.3-3], [MQTT-2.3.1-1]
-		return fmt.Errorf("%w: %s", errProtocol, p)
+// topicOf is the topic of a PUBLISH, by its alias if it has one (section
+// 3.3.2.3.4 of MQTT 5).
+func (c *conn) topicOf(p *packet) (string, error) {
+	n, has := p.props.Num(TopicAlias)
+	if _, id := p.props.Num(SubscriptionIdentifier); id { // [MQTT-3.3.4-6]
+		return "", violates(ProtocolError, "subscription identifier from a client")
 	}
-	answer := packets.NewControlPacket(packets.Suback).(*packets.SubackPacket)
-	answer.MessageID = p.MessageID // [MQTT-3.8.4-2]
+	if !has {
+		return p.topic, nil
+	}
+	if n == 0 || int(n) > c.b.opt.MaxTopicAlias { // [MQTT-3.3.2-8], [MQTT-3.3.2-9]
+		return "", violates(TopicAliasInvalid, "topic alias %d", n)
+	}
+	if p.topic != "" {
+		c.aliasesIn[uint16(n)] = p.topic
+	} else if c.aliasesIn[uint16(n)] == "" { // section 3.3.4
+		return "", violates(ProtocolError, "topic alias %d is not known", n)
+	}
+	return c.aliasesIn[uint16(n)], nil
+}
+
+func (c *conn) subscribe(p *packet) {
+	answer := &packet{kind: kindSuback, id: p.id} // [MQTT-3.8.4-2]
 	var retained []func()
-	for i, filter := range p.Topics {
-		qos := p.Qoss[i]
-		if qos > 2 { // [MQTT-3-8.3-4]
-			return fmt.Errorf("%w: QoS %d", errProtocol, qos)
-		}
-		if err := checkFilter(filter); err != nil {
-			return err
-		}
-		if !c.session.subscribe(subscription{filter, qos}, c.b.opt.MaxSubscriptions) {
-			qos = refused
+	for _, sub := range p.subs {
+		reason := Reason(sub.qos)
+		if c.b.opt.Authorize != nil && !c.b.opt.Authorize(c.session.id, sub.topics(), false) {
+			reason = NotAuthorized
+		} else if existed, ok := c.session.subscribe(sub, c.b.opt.MaxSubscriptions); !ok {
+			reason = QuotaExceeded
+			c.b.log("client %s: more than %d subscriptions", c.session.id, c.b.opt.MaxSubscriptions)
 		} else {
-			// Each SUBSCRIBE brings the retained messages again [MQTT-3.8.4-3].
-			for _, m := range c.b.retainedFor(filter) {
-				retained = append(retained, func() { c.b.enqueue(c.session, m, qos) })
-			}
+			retained = append(retained, c.retainedFor(sub, existed)...)
 		}
-		answer.ReturnCodes = append(answer.ReturnCodes, qos) // [MQTT-3.8.4-5]
+		if reason > 2 && c.level == level4 {
+			reason = refused4
+		}
+		answer.reasons = append(answer.reasons, reason) // [MQTT-3.8.4-5]
 	}
 	c.send(answer)
 	for _, deliver := range retained {
 		deliver()
 	}
-	return nil
 }
 
-func (c *conn) unsubscribe(p *packets.UnsubscribePacket) error {
-	if len(p.Topics) == 0 || p.MessageID == 0 { // [MQTT-3.10.3-2], [MQTT-2.3.1-1]
-		return fmt.Errorf("%w: %s", errProtocol, p)
+// retainedFor delivers the retained messages of a subscription: each SUBSCRIBE
+// brings them again [MQTT-3.8.4-3] unless its options say otherwise
+// [MQTT-3.3.1-9] to [MQTT-3.3.1-11]; a shared one has none (section 4.8.2).
+func (c *conn) retainedFor(sub subscription, existed bool) (deliver []func()) {
+	if sub.shared() || sub.handling == retainNever || sub.handling == retainNew && existed {
+		return nil
 	}
-	for _, filter := range p.Topics {
-		if err := checkFilter(filter); err != nil {
-			return err
+	for _, m := range c.b.retainedFor(sub.filter) {
+		if sub.noLocal && m.From == c.session.id {
+			continue
 		}
-		c.session.unsubscribe(filter)
+		g := grant{qos: sub.qos, retain: true}
+		if sub.id > 0 {
+			g.ids = []uint32{sub.id}
+		}
+		deliver = append(deliver, func() { c.b.enqueue(c.session, m, g) })
 	}
-	c.send(ack(packets.Unsuback, p.MessageID)) // [MQTT-3.10.4-5]
-	return nil
+	return deliver
+}
+
+func (c *conn) unsubscribe(p *packet) {
+	answer := &packet{kind: kindUnsuback, id: p.id} // [MQTT-3.10.4-5]
+	for _, filter := range p.filters {
+		reason := Success
+		if !c.session.unsubscribe(filter) {
+			reason = NoSubscriptionExisted
+		}
+		answer.reasons = append(answer.reasons, reason)
+	}
+	c.send(answer)
 }

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -18,9 +19,18 @@ type Options struct {
 	// MaxQueued is the number of messages that wait for one client; further
 	// ones are dropped. 0: 1000.
 	MaxQueued int
+	// MaxQueuedBytes is the size of their payloads, beyond which one message at
+	// least may wait. 0: 64 MiB.
+	MaxQueuedBytes int
 	// MaxInflight is the number of QoS 1 and 2 messages sent to one client and
 	// not yet acknowledged. 0: 20.
 	MaxInflight int
+	// MaxReceived is the number of QoS 2 messages of one client that wait for
+	// its PUBREL. 0: 65535, as many as there are.
+	MaxReceived int
+	// MaxTopicAlias is the number of topic aliases that a client of MQTT 5 may
+	// set. 0: 16.
+	MaxTopicAlias int
 	// MaxSubscriptions is the number of filters of one client; further ones
 	// are refused in SUBACK. 0: 1000.
 	MaxSubscriptions int
@@ -30,6 +40,25 @@ type Options struct {
 	// MaxRetained is the number of retained messages; further topics are not
 	// retained. 0: 10000.
 	MaxRetained int
+	// MaxConnections is the number of connections, those before CONNECT
+	// included; further ones are closed at once. 0: 10000.
+	MaxConnections int
+	// MaxKeepAlive is the longest keep-alive of a client of MQTT 5, in whole
+	// seconds; one that asks for more, or none, is told to take it. 0: any.
+	MaxKeepAlive time.Duration
+	// MaxSessionExpiry is how long a session outlives its connection at most,
+	// in whole seconds. 0: as long as the client asks.
+	MaxSessionExpiry time.Duration
+	// Authenticate, if not nil, judges a client that connects: Success,
+	// BadUserNameOrPassword, NotAuthorized or another refusal. It must not call
+	// the broker.
+	Authenticate func(Credentials) Reason
+	// Authorize, if not nil, tells whether a client may publish on a topic, or
+	// subscribe to a filter. It must not call the broker.
+	Authorize func(client, topic string, publish bool) bool
+	// Log, if not nil, is told in one line of a client that violates the
+	// protocol or reaches a limit. It must not call the broker.
+	Log func(line string)
 	// ConnectTimeout is the time from accepting a connection to its CONNECT,
 	// the TLS handshake included. 0: 15 min, for certificates over 500 bit/s.
 	ConnectTimeout time.Duration
@@ -43,23 +72,31 @@ func (o *Options) setDefaults() {
 	}
 	set(&o.MaxPacket, 1<<20)
 	set(&o.MaxQueued, 1000)
+	set(&o.MaxQueuedBytes, 64<<20)
 	set(&o.MaxInflight, 20)
+	set(&o.MaxReceived, 0xffff)
+	set(&o.MaxTopicAlias, 16)
+	set(&o.MaxConnections, 10_000)
 	set(&o.MaxSubscriptions, 1000)
 	set(&o.MaxSessions, 10_000)
 	set(&o.MaxRetained, 10_000)
+	if o.MaxSessionExpiry <= 0 {
+		o.MaxSessionExpiry = forever
+	}
 	if o.ConnectTimeout <= 0 {
 		o.ConnectTimeout = 15 * time.Minute
 	}
 }
 
-// Message is an application message.
-type Message struct {
-	Topic   string
-	Payload []byte // not to be changed afterwards
-	QoS     byte   // 0, 1 or 2
-	// Retain keeps the message for later subscribers. To a subscriber it says
-	// that the message was kept.
-	Retain bool
+// Credentials are what a client says of itself when it connects.
+type Credentials struct {
+	Client   string // identifier; empty if the broker is to assign one
+	HasUser  bool
+	User     string
+	Password []byte
+	Level    byte // of the protocol: 4 is MQTT 3.1.1, 5 is MQTT 5
+	// TLS is the state of its connection, nil without TLS.
+	TLS *tls.ConnectionState
 }
 
 // Broker routes messages between clients and local subscribers.
@@ -75,7 +112,11 @@ type Broker struct {
 	retained  map[string]Message
 	assigned  int // client identifiers made up so far
 	dropped   int
-	after     []func() // what unlock does once the lock is free
+	turn      int  // of shared subscriptions
+	full      bool // the last connection was turned away
+	// retainedFull: the last message to be retained was not.
+	retainedFull bool
+	after        []func() // what unlock does once the lock is free
 
 	running sync.WaitGroup
 }
@@ -121,10 +162,15 @@ func (b *Broker) start(nc net.Conn) {
 	b.mu.Lock()
 	defer b.unlock()
 	c := newConn(b, nc)
-	if b.closed {
+	if full := len(b.conns) >= b.opt.MaxConnections; b.closed || full {
+		if full && !b.full { // one line until there is room again
+			b.log("%s: %d connections are the most", c.name(), b.opt.MaxConnections)
+		}
+		b.full = full
 		c.shut()
 		return
 	}
+	b.full = false
 	b.conns = append(b.conns, c)
 	b.running.Add(1)
 	go func() {
@@ -155,11 +201,8 @@ func (b *Broker) Close() error {
 
 // Publish routes a message from this process. It does not wait for clients.
 func (b *Broker) Publish(m Message) error {
-	if err := checkTopic(m.Topic); err != nil {
+	if err := m.check(); err != nil {
 		return fmt.Errorf("broker: publish: %w", err)
-	}
-	if m.QoS > 2 {
-		return fmt.Errorf("broker: publish: QoS %d", m.QoS)
 	}
 	b.mu.Lock()
 	defer b.unlock()
@@ -204,12 +247,19 @@ func (b *Broker) Inherit(old *Broker) {
 		b.retained[topic] = m
 	}
 	for _, s := range old.sessions {
-		if s.clean {
+		will := s.will
+		s.wake()
+		if s.expiry == 0 {
 			continue
 		}
 		s.conn = nil
-		s.queue = slices.DeleteFunc(s.queue, func(m Message) bool { return m.QoS == 0 })
+		s.keepAway()
 		b.sessions = append(b.sessions, s)
+		if will != nil {
+			b.putOff(s, &will.message, max(1, time.Until(will.left)))
+		} else {
+			b.putOff(s, nil, 0)
+		}
 	}
 	old.sessions, old.retained = nil, nil
 }
@@ -261,6 +311,12 @@ func (b *Broker) session(id string) *session {
 	return nil
 }
 
-func (b *Broker) forget(s *session) {
-	b.sessions = slices.DeleteFunc(b.sessions, func(x *session) bool { return x == s })
+// log tells of a client in one line.
+func (b *Broker) log(format string, args ...any) {
+	if b.opt.Log != nil {
+		b.opt.Log(fmt.Sprintf(format, args...))
+	}
 }
+
+// number writes a count in constant length.
+func number(n int) string { return fmt.Sprintf("%08d", n) }

@@ -201,3 +201,19 @@ func show(p packets.ControlPacket) string {
 	name := strings.TrimSuffix(strings.TrimPrefix(fmt.Sprintf("%T", p), "*packets."), "Packet")
 	return fmt.Sprintf("%s %d", strings.ToUpper(name), p.Details().MessageID)
 }
+
+// ack makes one of the packets that consist of an identifier.
+func ack(kind byte, id uint16) packets.ControlPacket {
+	p := packets.NewControlPacket(kind)
+	switch p := p.(type) {
+	case *packets.PubackPacket:
+		p.MessageID = id
+	case *packets.PubrecPacket:
+		p.MessageID = id
+	case *packets.PubrelPacket:
+		p.MessageID = id
+	case *packets.PubcompPacket:
+		p.MessageID = id
+	}
+	return p
+}

@@ -22,7 +22,7 @@ func TestRefusedConnects(t *testing.T) {
 		packet packets.ControlPacket
 		answer string // empty: none
 	}{
-		{"level 5", edit(func(p *packets.ConnectPacket) { p.ProtocolVersion = 5 }), "CONNACK 1 false"},
+		{"level 6", edit(func(p *packets.ConnectPacket) { p.ProtocolVersion = 6 }), "CONNACK 1 false"},
 		{"MQTT 3.1", edit(func(p *packets.ConnectPacket) { p.ProtocolName, p.ProtocolVersion = "MQIsdp", 3 }), ""},
 		{"no identifier, not clean", edit(func(p *packets.ConnectPacket) { p.ClientIdentifier, p.CleanSession = "", false }), "CONNACK 2 false"},
 		{"will QoS 3", edit(func(p *packets.ConnectPacket) { p.WillFlag, p.WillTopic, p.WillQos = true, "t", 3 }), ""},

@@ -1,107 +1,155 @@
 package broker
 
 import (
-	"bufio"
-	"bytes"
-	"errors"
+	"encoding/binary"
 	"fmt"
-	"io"
-
-	"github.com/eclipse/paho.mqtt.golang/packets"
 )
 
-// errMalformed ends a connection [MQTT-4.8.0-1].
-var errMalformed = errors.New("malformed packet")
+// kind is the type of a control packet (section 2.2.1).
+type kind byte
 
-// readPacket reads one control packet of at most limit bytes after its fixed
-// header. It is strict where the codec is lenient: flags, lengths, strings cut
-// short and bytes left over are errors.
-func readPacket(r *bufio.Reader, limit int) (packets.ControlPacket, error) {
-	first, err := r.ReadByte()
-	if err != nil {
-		return nil, err
+const (
+	kindConnect kind = iota + 1
+	kindConnack
+	kindPublish
+	kindPuback
+	kindPubrec
+	kindPubrel
+	kindPubcomp
+	kindSubscribe
+	kindSuback
+	kindUnsubscribe
+	kindUnsuback
+	kindPingreq
+	kindPingresp
+	kindDisconnect
+	kindAuth // MQTT 5
+)
+
+var kindNames = [...]string{"will", "CONNECT", "CONNACK", "PUBLISH", "PUBACK", "PUBREC", "PUBREL", "PUBCOMP", "SUBSCRIBE",
+	"SUBACK", "UNSUBSCRIBE", "UNSUBACK", "PINGREQ", "PINGRESP", "DISCONNECT", "AUTH"}
+
+func (k kind) String() string {
+	if int(k) < len(kindNames) {
+		return kindNames[k]
 	}
-	size, err := readLength(r, limit)
-	if err != nil {
-		return nil, err
-	}
-	fh := packets.FixedHeader{
-		MessageType: first >> 4, Dup: first&8 != 0, Qos: first >> 1 & 3, Retain: first&1 != 0,
-		RemainingLength: size,
-	}
-	if !validFlags(fh.MessageType, first&0xf) {
-		return nil, fmt.Errorf("%w: flags %#x of type %d", errMalformed, first&0xf, fh.MessageType)
-	}
-	body := make([]byte, size)
-	if _, err := io.ReadFull(r, body); err != nil {
-		return nil, err
-	}
-	p, err := packets.NewControlPacketWithHeader(fh)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errMalformed, err)
-	}
-	if err := unpack(p, body); err != nil {
-		return nil, fmt.Errorf("%w: %s: %w", errMalformed, packets.PacketNames[fh.MessageType], err)
-	}
-	return p, nil
+	return fmt.Sprintf("packet type %d", byte(k))
 }
 
-// readLength reads the remaining length: up to four bytes of seven bits, least
-// significant first (section 2.2.3).
-func readLength(r io.ByteReader, limit int) (int, error) {
-	n := 0
-	for shift := 0; shift < 28; shift += 7 {
-		b, err := r.ReadByte()
-		if err != nil {
-			return 0, err
+// Protocol levels (section 3.1.2.2).
+const (
+	level4 = 4 // MQTT 3.1.1
+	level5 = 5
+)
+
+// packet is any control packet of either version. A field that the packet's
+// kind or version does not have is zero.
+type packet struct {
+	kind   kind
+	dup    bool
+	qos    byte
+	retain bool
+
+	id      uint16
+	topic   string
+	payload []byte
+	// reason is CONNACK's code, in MQTT 3.1.1 its return code; that of an
+	// acknowledgement, of DISCONNECT and of AUTH.
+	reason  Reason
+	present bool     // CONNACK: there was a session
+	reasons []Reason // SUBACK, UNSUBACK: one for each filter
+	subs    []subscription
+	filters []string // UNSUBSCRIBE
+	props   Properties
+	connect *connectFields
+}
+
+// connectFields are those of CONNECT.
+type connectFields struct {
+	level     byte
+	clean     bool // clean session, or clean start
+	keepAlive uint16
+	client    string
+	will      *Message
+	willDelay uint32
+	hasUser   bool
+	user      string
+	password  []byte
+}
+
+// encode gives the packet as the protocol level writes it.
+func (p *packet) encode(level byte) []byte {
+	flags := byte(0)
+	var body []byte
+	switch p.kind {
+	case kindPublish:
+		flags = p.qos << 1
+		if p.dup {
+			flags |= 8
 		}
-		n |= int(b&0x7f) << shift
-		if b&0x80 == 0 {
-			if n > limit {
-				return 0, fmt.Errorf("%w: %d bytes, at most %d are accepted", errMalformed, n, limit)
+		if p.retain {
+			flags |= 1
+		}
+		body = make([]byte, 0, len(p.topic)+len(p.payload)+32)
+		body = appendText(body, p.topic)
+		if p.qos > 0 {
+			body = appendTwo(body, p.id)
+		}
+		if level == level5 {
+			body = appendProperties(body, p.props)
+		}
+		body = append(body, p.payload...)
+	case kindConnack:
+		body = []byte{0, byte(p.reason)}
+		if p.present {
+			body[0] = 1
+		}
+		if level == level5 {
+			body = appendProperties(body, p.props)
+		}
+	case kindPuback, kindPubrec, kindPubrel, kindPubcomp:
+		if p.kind == kindPubrel {
+			flags = 2
+		}
+		body = p.appendReason(appendTwo(nil, p.id), level)
+	case kindSuback, kindUnsuback:
+		body = appendTwo(nil, p.id)
+		if level == level5 {
+			body = appendProperties(body, p.props)
+		}
+		if p.kind == kindSuback || level == level5 {
+			for _, r := range p.reasons {
+				body = append(body, byte(r))
 			}
-			return n, nil
 		}
+	case kindDisconnect, kindAuth:
+		body = p.appendReason(nil, level)
 	}
-	return 0, fmt.Errorf("%w: remaining length of more than 4 bytes", errMalformed)
+	b := append(make([]byte, 0, len(body)+5), byte(p.kind)<<4|flags)
+	return append(appendVarint(b, uint32(len(body))), body...)
 }
 
-// validFlags checks the fixed header's flags against table 2.2
-// [MQTT-2.2.2-2]; of PUBLISH, QoS 3 is invalid [MQTT-3.3.1-4] and so is DUP
-// with QoS 0 [MQTT-3.3.1-2].
-func validFlags(kind, flags byte) bool {
-	switch kind {
-	case packets.Publish:
-		qos := flags >> 1 & 3
-		return qos != 3 && (qos > 0 || flags&8 == 0)
-	case packets.Pubrel, packets.Subscribe, packets.Unsubscribe:
-		return flags == 2
+// appendReason writes a reason code and properties, or nothing where that means
+// success (sections 3.4.2.1, 3.14.2.1).
+func (p *packet) appendReason(b []byte, level byte) []byte {
+	if level != level5 || p.reason == Success && len(p.props) == 0 {
+		return b
 	}
-	return flags == 0
+	b = append(b, byte(p.reason))
+	if len(p.props) == 0 {
+		return b
+	}
+	return appendProperties(b, p.props)
 }
 
-// unpack decodes a body and holds the result against it: what does not encode
-// to the same bytes was cut short, had bytes left over or a reserved bit set
-// [MQTT-3.1.2-3].
-func unpack(p packets.ControlPacket, body []byte) error {
-	if err := p.Unpack(bytes.NewBuffer(body)); err != nil {
-		return err
-	}
-	var again bytes.Buffer
-	if err := p.Write(&again); err != nil {
-		return err
-	}
-	if !bytes.HasSuffix(again.Bytes(), body) || again.Len()-len(body) != headerLen(len(body)) {
-		return errors.New("length does not fit the fields")
-	}
-	return nil
-}
+func appendTwo(b []byte, n uint16) []byte  { return binary.BigEndian.AppendUint16(b, n) }
+func appendFour(b []byte, n uint32) []byte { return binary.BigEndian.AppendUint32(b, n) }
+func appendText(b []byte, s string) []byte { return append(appendTwo(b, uint16(len(s))), s...) }
 
-// headerLen is the size of the fixed header before n bytes.
-func headerLen(n int) int {
-	size := 2
-	for n >>= 7; n > 0; n >>= 7 {
-		size++
+// appendVarint writes a variable byte integer (section 1.5.5).
+func appendVarint(b []byte, n uint32) []byte {
+	for ; n > 0x7f; n >>= 7 {
+		b = append(b, byte(n)|0x80)
 	}
-	return size
+	return append(b, byte(n))
 }

@@ -2,8 +2,7 @@ package broker
 
 import (
 	"slices"
-
-	"github.com/eclipse/paho.mqtt.golang/packets"
+	"time"
 )
 
 // session is the state of a client that outlives its connection (section
@@ -11,20 +10,35 @@ import (
 // spaces: a client's PUBLISH with the identifier of an unacknowledged delivery
 // has nothing to do with it (section 2.3.1).
 type session struct {
-	id    string
-	clean bool  // ends with its connection
-	conn  *conn // nil while the client is away
+	id   string
+	conn *conn // nil while the client is away
+
+	// expiry is how long the session outlives its connection: not at all for a
+	// clean one of MQTT 3.1.1, for ever for another.
+	expiry time.Duration
+	// end fires when the session has expired, will when the delay of the will
+	// is over (section 3.1.3.2.2); nil while the client is connected.
+	end  *time.Timer
+	will *delayedWill
 
 	subs     []subscription
 	queue    []Message           // to be sent
+	queued   int                 // payload bytes in queue
+	full     bool                // the last message for the queue was dropped
 	sent     []*delivery         // sent, not acknowledged, in order
 	lastID   uint16              // the last identifier given to a delivery
 	received map[uint16]struct{} // QoS 2 messages of the client, until PUBREL
 }
 
-type subscription struct {
-	filter string
-	qos    byte
+// forever is the expiry of a session that does not (0xffffffff in MQTT 5).
+const forever time.Duration = 1<<63 - 1
+
+// sessionExpiry is the duration of an expiry interval (section 3.1.2.11.2).
+func sessionExpiry(seconds uint32) time.Duration {
+	if seconds == 0xffffffff {
+		return forever
+	}
+	return time.Duration(seconds) * time.Second
 }
 
 // delivery is a QoS 1 or 2 message on its way to the client.
@@ -36,57 +50,57 @@ type delivery struct {
 	received bool
 }
 
-func newSession(id string, clean bool) *session {
-	return &session{id: id, clean: clean, received: make(map[uint16]struct{})}
+func newSession(id string) *session {
+	return &session{id: id, received: make(map[uint16]struct{})}
 }
 
-// match is the highest QoS of the subscriptions that match [MQTT-3.3.5-1].
-func (s *session) match(topic string) (qos byte, ok bool) {
-	for _, sub := range s.subs {
-		if matches(sub.filter, topic) {
-			qos, ok = max(qos, sub.qos), true
-		}
-	}
-	return qos, ok
-}
-
-// subscribe adds a filter or replaces an equal one [MQTT-3.8.4-3]. It reports
-// false if there are too many.
-func (s *session) subscribe(sub subscription, limit int) bool {
-	for i := range s.subs {
-		if s.subs[i].filter == sub.filter {
-			s.subs[i] = sub
-			return true
-		}
-	}
-	if len(s.subs) >= limit {
+// enqueue adds a message for the client and reports false if there are too
+// many.
+func (s *session) enqueue(m Message, o *Options) bool {
+	if len(s.queue) >= o.MaxQueued || len(s.queue) > 0 && s.queued+len(m.Payload) > o.MaxQueuedBytes {
 		return false
 	}
-	s.subs = append(s.subs, sub)
+	s.queue = append(s.queue, m)
+	s.queued += len(m.Payload)
 	return true
 }
 
-// unsubscribe removes a filter that is equal character by character
-// [MQTT-3.10.4-1].
-func (s *session) unsubscribe(filter string) {
-	s.subs = slices.DeleteFunc(s.subs, func(sub subscription) bool { return sub.filter == filter })
+func (s *session) dequeue() Message {
+	m := s.queue[0]
+	s.queue = s.queue[1:]
+	s.queued -= len(m.Payload)
+	return m
+}
+
+// keepAway removes from the queue what is not kept for a client that is away.
+func (s *session) keepAway() {
+	s.queue = slices.DeleteFunc(s.queue, func(m Message) bool { return m.QoS == 0 })
+	s.queued = 0
+	for _, m := range s.queue {
+		s.queued += len(m.Payload)
+	}
 }
 
 // pump sends queued messages in order while the connection takes them and the
-// window of unacknowledged ones is open.
-func (s *session) pump(window int) {
+// window of unacknowledged ones is open. What has expired meanwhile is not sent
+// [MQTT-3.3.2-5].
+func (s *session) pump() {
 	for len(s.queue) > 0 && s.conn != nil && s.conn.takes() {
-		m := s.queue[0]
-		if m.QoS > 0 && len(s.sent) >= window {
+		if s.queue[0].QoS > 0 && len(s.sent) >= s.conn.window {
 			return
 		}
-		s.queue = s.queue[1:]
+		m := s.dequeue()
+		s.full = false
+		if m.expired(time.Now()) {
+			continue
+		}
 		d := &delivery{msg: m}
 		if m.QoS > 0 {
 			d.id = s.newID()
+		}
+		if s.conn.deliver(d, false) && m.QoS > 0 {
 			s.sent = append(s.sent, d)
 		}
-		s.conn.send(d.publish(false))
 	}
 }
 
@@ -113,54 +127,53 @@ func (s *session) find(id uint16) *delivery {
 // identifiers, what was not acknowledged before the connection broke
 // [MQTT-4.4.0-1], [MQTT-4.6.0-1].
 func (s *session) resume() {
-	for _, d := range s.sent {
+	sent := s.sent
+	s.sent = nil
+	for _, d := range sent {
 		if d.received {
-			s.conn.send(ack(packets.Pubrel, d.id))
-		} else {
-			s.conn.send(d.publish(true))
+			s.conn.send(&packet{kind: kindPubrel, id: d.id})
+		} else if !s.conn.deliver(d, true) {
+			continue
 		}
+		s.sent = append(s.sent, d)
 	}
 }
 
 // acknowledged handles PUBACK, PUBREC and PUBCOMP. One that belongs to no
 // delivery in that state is a repetition and changes nothing.
-func (s *session) acknowledged(kind byte, id uint16) {
-	d := s.find(id)
+func (s *session) acknowledged(p *packet) {
+	d := s.find(p.id)
+	refused := p.reason >= UnspecifiedError
 	switch {
-	case kind == packets.Pubrec:
-		if d != nil && d.msg.QoS == 2 {
+	case p.kind == kindPubrec && !refused:
+		answer := &packet{kind: kindPubrel, id: p.id}
+		if d == nil {
+			answer.reason = IdentifierNotFound
+		} else if d.msg.QoS == 2 {
 			d.received = true
 		}
 		// Also for an unknown one: the sender of PUBREC waits for it.
-		s.conn.send(ack(packets.Pubrel, id))
+		s.conn.send(answer)
 	case d == nil:
-	case kind == packets.Puback && d.msg.QoS == 1, kind == packets.Pubcomp && d.received:
+	case p.kind == kindPuback && d.msg.QoS == 1, p.kind == kindPubrec && d.msg.QoS == 2, p.kind == kindPubcomp && d.received:
 		s.sent = slices.DeleteFunc(s.sent, func(x *delivery) bool { return x == d })
 	}
 }
 
-// publish is the delivery's packet; dup marks a repetition [MQTT-3.3.1-1].
-func (d *delivery) publish(dup bool) packets.ControlPacket {
-	p := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
-	p.TopicName, p.Payload = d.msg.Topic, d.msg.Payload
-	p.Qos, p.Retain, p.Dup, p.MessageID = d.msg.QoS, d.msg.Retain, dup, d.id
-	return p
-}
-
-// ack makes one of the packets that consist of an identifier.
-func ack(kind byte, id uint16) packets.ControlPacket {
-	p := packets.NewControlPacket(kind)
-	switch p := p.(type) {
-	case *packets.PubackPacket:
-		p.MessageID = id
-	case *packets.PubrecPacket:
-		p.MessageID = id
-	case *packets.PubrelPacket:
-		p.MessageID = id
-	case *packets.PubcompPacket:
-		p.MessageID = id
-	case *packets.UnsubackPacket:
-		p.MessageID = id
+// packet is the delivery's; dup marks a repetition [MQTT-3.3.1-1]. Its
+// properties are those of MQTT 5.
+func (d *delivery) packet(dup bool, now time.Time) *packet {
+	m := &d.msg
+	ps := m.Properties.forwarded()
+	if !m.Expires.IsZero() { // [MQTT-3.3.2-6]: the time that is left
+		left := max(0, m.Expires.Sub(now)+time.Second-1) / time.Second
+		ps = append(ps, Property{ID: MessageExpiry, Num: uint32(left)})
 	}
-	return p
+	for _, id := range m.subscriptions {
+		ps = append(ps, Property{ID: SubscriptionIdentifier, Num: id})
+	}
+	return &packet{
+		kind: kindPublish, dup: dup, qos: m.QoS, retain: m.Retain, id: d.id,
+		topic: m.Topic, payload: m.Payload, props: ps,
+	}
 }

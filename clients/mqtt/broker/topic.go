@@ -21,8 +21,16 @@ func checkTopic(s string) error {
 }
 
 // checkFilter accepts topic filters: "#" alone in the last level
-// [MQTT-4.7.1-2], "+" alone in its level [MQTT-4.7.1-3].
+// [MQTT-4.7.1-2], "+" alone in its level [MQTT-4.7.1-3]; of a shared
+// subscription, what follows its name.
 func checkFilter(s string) error {
+	if name, shared := strings.CutPrefix(s, sharePrefix); shared {
+		var ok bool
+		name, s, ok = strings.Cut(name, "/")
+		if !ok || name == "" || strings.ContainsAny(name, "+#") { // [MQTT-4.8.2-1], [MQTT-4.8.2-2]
+			return errFilter
+		}
+	}
 	if !validString(s) || s == "" {
 		return errFilter
 	}
