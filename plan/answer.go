@@ -126,7 +126,7 @@ type Update struct {
 	Strategy  string  `json:"strategy"`
 	Image     int64   `json:"image_bytes"`
 	Updated   int64   `json:"updated"`
-	Failed    int64   `json:"failed"` // took longer than the time-out
+	Failed    int64   `json:"failed"` // took longer than the time-out, the last time
 	Left      int64   `json:"left"`   // not called, or under way at the end
 	P50S      float64 `json:"half_after_s"`
 	P95S      float64 `json:"p95_after_s"`

@@ -11,7 +11,16 @@ type campaign struct {
 	start, timeout, wait int64
 	limit, active        int
 	queue                []int32 // who is still to be called, in random order
+	again                []int32 // who failed and is called after all others
+	tries                map[int32]try
+	retries              int
 	byReport             bool
+}
+
+// A try is what earlier calls of a device came to.
+type try struct {
+	failed int
+	index  int32 // step at which it goes on
 }
 
 // plan prepares a population's campaign.
@@ -20,6 +29,7 @@ func (c *cell) plan(h *resident) {
 	k := &campaign{
 		start: us(o.Start), timeout: us(o.Timeout), wait: us(o.Wait),
 		limit: o.Concurrency[c.d.Coverage[h.class].Name], byReport: o.Reach == "report",
+		retries: o.Retries, tries: map[int32]try{},
 	}
 	k.queue = make([]int32, h.count)
 	for i := range k.queue {
@@ -37,7 +47,13 @@ func (c *cell) launch(at int64) {
 		if k == nil || k.byReport || at < k.start || at > k.start+k.wait {
 			continue
 		}
-		for k.active < k.limit && len(k.queue) > 0 {
+		for k.active < k.limit {
+			if len(k.queue) == 0 {
+				k.queue, k.again = k.again, nil
+			}
+			if len(k.queue) == 0 {
+				break
+			}
 			dev := k.queue[len(k.queue)-1]
 			k.queue = k.queue[:len(k.queue)-1]
 			c.update(dev, k, at)
@@ -61,6 +77,7 @@ func (c *cell) update(dev int32, k *campaign, at int64) {
 	k.active++
 	id := c.newExchange(dev, anUpdate, at)
 	x := &c.pool[id]
+	x.index = k.tries[dev].index
 	if c.devices[dev].connected {
 		c.events.push(at, onPacket, id)
 		return
@@ -119,8 +136,28 @@ func (c *cell) updated(id int32, ok bool) {
 	x := &c.pool[id]
 	k := c.home(x.device).campaign
 	k.active--
+	if !ok && c.retry(x, k) {
+		c.leave(id, c.now)
+		return
+	}
 	c.stats.update(c.devices[x.device].population, c.now-k.start, c.now-x.began, ok)
 	c.leave(id, c.now)
+}
+
+// retry lets a device whose update failed be called again, if it may.
+func (c *cell) retry(x *exchange, k *campaign) bool {
+	t := k.tries[x.device]
+	if t.failed == k.retries {
+		return false
+	}
+	t.failed++
+	if c.home(x.device).sig.UpdateResumes {
+		t.index = x.index
+	}
+	k.tries[x.device] = t
+	k.again = append(k.again, x.device)
+	c.devices[x.device].pending = true
+	return true
 }
 
 // left is how many devices a campaign has not called.

@@ -131,6 +131,7 @@ type Campaign struct {
 	Start       time.Duration  `conf:"start" doc:"after the simulation's beginning" min:"0s" max:"30d"`
 	Concurrency map[string]int `conf:"concurrency" doc:"updates at once in a cell, by coverage class"`
 	Timeout     time.Duration  `conf:"timeout" doc:"a download that takes longer has failed" min:"1m" max:"30d"`
+	Retries     int            `conf:"retries" doc:"how often a device whose download failed is called again; it goes on where it stopped if its stack resumes" min:"0" max:"100"`
 	Reach       string         `conf:"reach" doc:"paging: devices answer at any time; report: at their next report, as in PSM" enum:"paging,report"`
 	Wait        time.Duration  `conf:"wait" doc:"how long a campaign waits for a device to be reachable" min:"1m" max:"365d"`
 }

@@ -28,6 +28,7 @@ type measured struct {
 	sig        Signature
 	completed  bool
 	completion time.Duration
+	resumed    bool // after the interruptions of an update
 	why        string
 }
 
@@ -41,13 +42,14 @@ type job struct {
 	interval       time.Duration
 	payload        units.Bytes
 	image          units.Bytes
+	interrupt      string // of an update, as thinlink run --interrupt takes it
 	sets           map[string]string
 	module         string
 }
 
 func (j *job) key() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s|%s|%s|%v|%v|%v|%s", j.profile, j.stack, j.scenario, j.interval, j.payload, j.image, j.module)
+	fmt.Fprintf(&b, "%s|%s|%s|%v|%v|%v|%s|%s", j.profile, j.stack, j.scenario, j.interval, j.payload, j.image, j.interrupt, j.module)
 	for _, path := range slices.Sorted(maps.Keys(j.sets)) {
 		fmt.Fprintf(&b, "|%s=%s", path, j.sets[path])
 	}
@@ -82,9 +84,16 @@ func (j *job) run(dir string) (*lab.Run, error) {
 	for _, path := range slices.Sorted(maps.Keys(j.sets)) {
 		sets = append(sets, lab.Setting{Path: path, Value: j.sets[path]})
 	}
+	var interrupts []lab.Interruption
+	if j.interrupt != "" {
+		var err error
+		if interrupts, err = lab.ParseInterruptions(j.interrupt); err != nil {
+			return nil, err
+		}
+	}
 	runs, err := lab.Expand(lab.Matrix{
 		Scenarios: []string{j.scenario}, Profiles: []string{j.profile}, Stacks: []string{j.stack},
-		Engines: []string{"sim"}, Seeds: []uint64{1}, Sets: sets, Out: dir,
+		Engines: []string{"sim"}, Seeds: []uint64{1}, Sets: sets, Interrupts: interrupts, Out: dir,
 	})
 	if err != nil {
 		return nil, err
@@ -151,6 +160,7 @@ func (j *job) read(dir string, res *measure.Result) (measured, error) {
 		return m, fmt.Errorf("signature: %w", err)
 	}
 	if j.scenario == "ota" {
+		m.resumed = res.OTA != nil && res.OTA.Resumed
 		m.sig.Update = steps(trace, m.completion, 200)
 		m.sig.UpdateUp, m.sig.UpdateDown = float64(res.Up.Bytes), float64(res.Down.Bytes)
 		m.sig.UpdateTook = m.completion

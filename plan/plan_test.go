@@ -187,6 +187,34 @@ func TestCampaignConcurrency(t *testing.T) {
 	}
 }
 
+// TestCampaignRetries calls devices again whose update takes longer than its
+// time-out: they end if each call goes on where the last one stopped, and never
+// if it starts over.
+func TestCampaignRetries(t *testing.T) {
+	d := &Deployment{Technology: "nbiot", Carriers: 1, Duration: 10 * time.Hour, Mode: StandAlone,
+		Coverage:     []Class{{Name: "CE0", Share: 1, Profile: "nbiot", Period: 40 * time.Millisecond, Preambles: 48, Repetitions: 1, Attempts: 10}},
+		RandomAccess: RandomAccess{Attempts: 10, BackOff: time.Second, Window: 10 * time.Second},
+		RRC:          RRC{Connected: 1000, Response: 7, Request: 11, Setup: 40, Complete: 25, Release: 12}}
+	r, err := d.radio(&d.Coverage[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	step := Step{1, 1, 60, 1000, time.Minute}
+	for _, c := range []struct {
+		resumes         bool
+		retries         int
+		updated, failed int64
+	}{{true, 0, 0, 10}, {true, 1, 0, 10}, {true, 3, 10, 0}, {false, 3, 0, 10}} {
+		p := &population{group: "g", interval: 100 * time.Hour, count: 10,
+			sig: Signature{Update: []Step{step, step, step, step, step, step}, UpdateResumes: c.resumes},
+			ota: &Campaign{Concurrency: map[string]int{"CE0": 2}, Timeout: 150 * time.Second, Wait: 10 * time.Hour, Retries: c.retries}}
+		out := newCell(d, []*radio{r}, []resident{{population: p, count: 10}}, us(d.Duration), 1, seedCell).run()
+		if h := out.homes[0]; h.updates != c.updated || h.failedUpdates != c.failed || h.leftUpdates != 0 {
+			t.Errorf("%+v: %d updated, %d failed, %d left", c, h.updates, h.failedUpdates, h.leftUpdates)
+		}
+	}
+}
+
 func TestWrongFiles(t *testing.T) {
 	for name, c := range map[string]struct{ from, to, want string }{
 		"unknown field":    {"technology: nbiot", "tecnology: nbiot", `:3:1: unknown field "tecnology"`},

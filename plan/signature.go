@@ -57,6 +57,7 @@ type Signature struct {
 	UpdateUp      float64 // bytes of an update, up
 	UpdateDown    float64
 	UpdateTook    time.Duration
+	UpdateResumes bool // after a reboot it goes on where it stopped
 	Warnings      []string
 }
 

@@ -66,13 +66,21 @@ func secs(s float64) string {
 	case s < 300:
 		return fmt.Sprintf("%.3g s", s)
 	}
-	return time.Duration(s * float64(time.Second)).Round(time.Second).String()
+	return units.FormatDuration(time.Duration(s * float64(time.Second)).Round(time.Second))
+}
+
+// count is a number of things.
+func count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 func size(v float64) string { return units.Bytes(v + 0.5).Human() }
 
 func (a *Answer) text(b *bytes.Buffer) {
-	fmt.Fprintf(b, "%s: %d devices in %d cells of %d carriers, %s, %s\n", a.name(), a.Devices, a.Cells, a.Carriers, a.Technology,
+	fmt.Fprintf(b, "%s: %d devices, %s of %s, %s, %s\n", a.name(), a.Devices, count(a.Cells, "cell"), count(a.Carriers, "carrier"), a.Technology,
 		units.FormatDuration(time.Duration(a.DurationS*float64(time.Second))))
 	fmt.Fprintf(b, "  %.4g reports/s, %.4g kbit/s up and %.4g kbit/s down on the air in all cells\n",
 		a.Offered.ReportsPerS, a.Offered.UpBPS/1000, a.Offered.DownBPS/1000)

@@ -96,17 +96,29 @@ func (d *Deployment) split(g *Group) []population {
 // jobs are the runs a population's signature needs.
 func (d *Deployment) jobs(g *Group, p *population) []job {
 	var jobs []job
-	profile := d.resolve(d.Coverage[p.class].Profile)
 	if g.Stack != "" {
 		jobs = append(jobs, d.report(g, p, g.Payload.Bytes))
 		if g.Payload.Max > g.Payload.Bytes {
 			jobs = append(jobs, d.report(g, p, g.Payload.Max))
 		}
 	}
-	if o := g.OTA; o != nil {
-		jobs = append(jobs, job{profile: profile, stack: d.resolve(o.Stack), scenario: "ota", image: o.size()})
+	if g.OTA != nil {
+		jobs = append(jobs, d.update(g.OTA, p))
+		if g.OTA.Retries > 0 {
+			jobs = append(jobs, d.update(g.OTA, p).interrupted())
+		}
 	}
 	return jobs
+}
+
+func (d *Deployment) update(o *Campaign, p *population) job {
+	return job{profile: d.resolve(d.Coverage[p.class].Profile), stack: d.resolve(o.Stack), scenario: "ota", image: o.size()}
+}
+
+// interrupted is the same update with a reboot, which shows whether it resumes.
+func (j job) interrupted() job {
+	j.interrupt = "reboot@50%"
+	return j
 }
 
 func (d *Deployment) report(g *Group, p *population, payload units.Bytes) job {
@@ -149,12 +161,14 @@ func (d *Deployment) signature(m *Meter, g *Group, p *population) error {
 		}
 	}
 	if o := g.OTA; o != nil {
-		j := job{profile: d.resolve(d.Coverage[p.class].Profile), stack: d.resolve(o.Stack), scenario: "ota", image: o.size()}
+		j := d.update(o, p)
 		got := m.cache[j.key()]
 		if !got.completed {
 			p.sig.Warnings = append(p.sig.Warnings, fmt.Sprintf("the update over %s does not complete even on an empty cell: %s", d.Coverage[p.class].Profile, got.why))
 		}
 		p.sig.Update, p.sig.UpdateUp, p.sig.UpdateDown, p.sig.UpdateTook = got.sig.Update, got.sig.UpdateUp, got.sig.UpdateDown, got.sig.UpdateTook
+		again := j.interrupted()
+		p.sig.UpdateResumes = m.cache[again.key()].resumed
 	}
 	return nil
 }
