@@ -3,17 +3,22 @@
 //
 // A stack never knows which engine carries its packets, so the same code runs
 // in virtual time, in a network namespace or on a real interface.
+//
+// A stack has two ends, and each runs alone: a Device needs Env.Device and
+// Env.Site, a Platform needs Env.Platform. A Session joins a device to a
+// platform and is the only thing that knows both; Start makes one in one
+// process, Join makes one of a device here and a platform anywhere.
+//
+//	env := &clients.Env{Device: host, Site: clients.Site{Addr: server}, PKI: m, ...}
+//	device, err := stack.NewDevice(env) // against anybody's server
+//	err = device.Connect(ctx, reading, nil)
+//	err = device.Report(ctx, reading, nil)
 package clients
 
 import (
 	"context"
-	"io"
 	"net"
 	"net/netip"
-	"time"
-
-	"github.com/thinlink/thinlink/clients/flash"
-	"github.com/thinlink/thinlink/clients/pki"
 )
 
 // Host is all a stack sees of the network. Networks and addresses are those
@@ -25,24 +30,6 @@ type Host interface {
 	ListenPacket(network, address string) (net.PacketConn, error)
 	// Addr is the host's own address.
 	Addr() netip.Addr
-}
-
-// Env is the world of one run: two hosts, the certificates made for it, and
-// where to report what happens.
-type Env struct {
-	Device, Platform Host
-	PKI              *pki.Material
-	// Seed drives every random choice of the stack that packets or timing
-	// depend on.
-	Seed uint64
-	// Flash is the device's persistent storage; never nil.
-	Flash flash.Store
-	// KeyLog receives TLS and DTLS secrets in NSS key log format; never nil.
-	KeyLog io.Writer
-	// Record notes an event of the run; never nil, safe for concurrent use.
-	Record func(Event)
-	// Now is the run's clock: virtual on sim, real elsewhere.
-	Now func() time.Time
 }
 
 // Event is something a stack did that packets alone do not show.
@@ -81,49 +68,4 @@ type Image struct {
 	Version string
 	Data    []byte
 	SHA256  [32]byte
-}
-
-// Stack is one way of joining a device to its platform, configured.
-type Stack interface {
-	// Start brings the platform up and prepares the device. It sends nothing
-	// over the link.
-	Start(ctx context.Context, env *Env) (Session, error)
-}
-
-// Session is a device and its platform, ready for the steps of a scenario.
-// Steps are called one at a time. Each returns when both ends have finished
-// the exchange as the step defines, or with the reason why they cannot.
-type Session interface {
-	// Connect takes the device from power-on to the first report that the
-	// platform's application has received.
-	Connect(ctx context.Context, first Reading) error
-	// Report sends one changed reading from device to platform.
-	Report(ctx context.Context, r Reading) error
-	// Command sends one integer from the platform to the device's application.
-	Command(ctx context.Context, value int64) error
-	// Update offers the image and returns when the platform knows how the
-	// update ended. It is called after Connect.
-	Update(ctx context.Context, img Image) error
-	// Close ends device and platform and releases everything they hold. It
-	// need not be polite to the link.
-	Close() error
-}
-
-// Rebooter is a Session whose device survives a reboot during Update: it goes
-// on from what Env.Flash holds.
-type Rebooter interface {
-	// PowerOff cuts the device's power: everything in its memory is gone, and
-	// it says good-bye to nobody. Its sockets have vanished already.
-	PowerOff()
-	// PowerOn boots the device, which connects and goes on with an update by
-	// itself. It returns when the device is connected.
-	PowerOn(ctx context.Context) error
-}
-
-// PlatformRestarter is a Session whose platform can be restarted during
-// Update. What it keeps in its database remains; sessions and sockets are
-// gone.
-type PlatformRestarter interface {
-	// RestartPlatform starts the platform again; its sockets have vanished.
-	RestartPlatform(ctx context.Context) error
 }

@@ -76,7 +76,7 @@ type player struct {
 	env     *clients.Env
 	w       *World
 	out     *Outcome
-	session clients.Session // nil for plain sockets
+	session *clients.Session // nil for plain sockets
 	opened  time.Time
 	faults  *interrupter // nil without interruptions
 }
@@ -118,12 +118,12 @@ func (p *player) play(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	session, err := stack.Start(ctx, p.env)
+	session, err := clients.Start(ctx, stack, p.env)
 	if err != nil {
-		return fmt.Errorf("start: %w", err)
+		return err
 	}
 	p.session = session
-	steps := map[Kind]func(context.Context, clients.Session) error{
+	steps := map[Kind]func(context.Context, *clients.Session) error{
 		KindConnect: p.connect, KindSteady: p.steady, KindObserve: p.observe,
 		KindCommand: p.command, KindOTA: p.ota, KindPower: p.power,
 	}[p.run.Scenario.Kind]
@@ -134,7 +134,7 @@ func (p *player) play(ctx context.Context) error {
 	return p.closeWindow(ctx)
 }
 
-func (p *player) connect(ctx context.Context, s clients.Session) error {
+func (p *player) connect(ctx context.Context, s *clients.Session) error {
 	p.open()
 	if err := s.Connect(ctx, reading(0)); err != nil {
 		return fmt.Errorf("connect: %w", err)
@@ -144,7 +144,7 @@ func (p *player) connect(ctx context.Context, s clients.Session) error {
 }
 
 // connected brings the session up and lets it settle, outside the window.
-func (p *player) connected(ctx context.Context, s clients.Session) error {
+func (p *player) connected(ctx context.Context, s *clients.Session) error {
 	if err := s.Connect(ctx, reading(0)); err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
@@ -155,7 +155,7 @@ func (p *player) connected(ctx context.Context, s clients.Session) error {
 	return nil
 }
 
-func (p *player) steady(ctx context.Context, s clients.Session) error {
+func (p *player) steady(ctx context.Context, s *clients.Session) error {
 	if err := p.connected(ctx, s); err != nil {
 		return err
 	}
@@ -166,7 +166,7 @@ func (p *player) steady(ctx context.Context, s clients.Session) error {
 	return nil
 }
 
-func (p *player) observe(ctx context.Context, s clients.Session) error {
+func (p *player) observe(ctx context.Context, s *clients.Session) error {
 	if err := p.connected(ctx, s); err != nil {
 		return err
 	}
@@ -183,7 +183,7 @@ func (p *player) observe(ctx context.Context, s clients.Session) error {
 	return nil
 }
 
-func (p *player) command(ctx context.Context, s clients.Session) error {
+func (p *player) command(ctx context.Context, s *clients.Session) error {
 	if err := p.connected(ctx, s); err != nil {
 		return err
 	}
@@ -194,7 +194,7 @@ func (p *player) command(ctx context.Context, s clients.Session) error {
 	return nil
 }
 
-func (p *player) ota(ctx context.Context, s clients.Session) error {
+func (p *player) ota(ctx context.Context, s *clients.Session) error {
 	p.out.Image = image(p.run)
 	p.open()
 	if err := s.Connect(ctx, reading(0)); err != nil {
@@ -209,7 +209,7 @@ func (p *player) ota(ctx context.Context, s clients.Session) error {
 
 // update performs the update while the interruptions happen. An interruption
 // that cannot be carried out ends the run: it would not be what was asked for.
-func (p *player) update(ctx context.Context, s clients.Session) error {
+func (p *player) update(ctx context.Context, s *clients.Session) error {
 	if len(p.run.Interrupts) == 0 {
 		return s.Update(ctx, *p.out.Image)
 	}

@@ -130,7 +130,7 @@ type interrupter struct {
 	opened  time.Time
 	now     func() time.Time
 	faults  Faults
-	session clients.Session
+	session *clients.Session
 	record  func(clients.Event)
 	size    int64
 	pending []Interruption
@@ -148,7 +148,7 @@ const (
 )
 
 // newInterrupter takes times from opened on.
-func newInterrupter(w *World, session clients.Session, list []Interruption, size int64, opened time.Time) *interrupter {
+func newInterrupter(w *World, session *clients.Session, list []Interruption, size int64, opened time.Time) *interrupter {
 	return &interrupter{
 		opened: opened, now: w.Now, faults: w.Faults, session: session, record: w.Record, size: size,
 		pending: slices.Clone(list), wake: make(chan struct{}, 1),
@@ -224,26 +224,24 @@ func (i *interrupter) carryOut(ctx context.Context, p Interruption) error {
 	case "outage", "window", "psm":
 		return i.outage(ctx, p.Duration)
 	case "reboot":
-		device, ok := i.session.(clients.Rebooter)
-		if !ok || i.faults.ResetDevice == nil {
-			return fmt.Errorf("this stack or engine cannot reboot a device")
+		if i.faults.ResetDevice == nil {
+			return fmt.Errorf("this engine cannot reboot a device")
 		}
 		i.faults.ResetDevice()
-		device.PowerOff()
+		i.session.PowerOff()
 		if err := i.outage(ctx, p.Duration); err != nil {
 			return err
 		}
-		return device.PowerOn(ctx)
+		return i.session.PowerOn(ctx)
 	case "platform":
-		platform, ok := i.session.(clients.PlatformRestarter)
-		if !ok || i.faults.ResetPlatform == nil {
-			return fmt.Errorf("this stack or engine cannot restart a platform")
+		if i.faults.ResetPlatform == nil {
+			return fmt.Errorf("this engine cannot restart a platform")
 		}
 		i.faults.ResetPlatform()
 		if err := clients.Sleep(ctx, p.Duration); err != nil {
 			return err
 		}
-		return platform.RestartPlatform(ctx)
+		return i.session.Platform.Restart(ctx)
 	case "rebind":
 		if i.faults.Rebind == nil {
 			return fmt.Errorf("this engine has no address translation")

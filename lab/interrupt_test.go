@@ -37,9 +37,9 @@ func TestParseInterruptions(t *testing.T) {
 	}
 }
 
-// A rebooter is a session whose device can be switched off and on.
+// A rebooter is a device that can be switched off and on.
 type rebooter struct {
-	clients.Session
+	clients.Device
 	log func(string)
 	err error
 }
@@ -64,7 +64,7 @@ func TestInterrupter(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		i := newInterrupter(w, rebooter{log: note}, list, 1000, start)
+		i := newInterrupter(w, clients.Join(rebooter{log: note}, nil, ""), list, 1000, start)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- i.run(ctx) }()
@@ -100,7 +100,7 @@ func TestInterrupterCannot(t *testing.T) {
 				t.Fatal(err)
 			}
 			w := &World{Now: time.Now, Record: func(clients.Event) {}}
-			err = newInterrupter(w, rebooter{err: broken}, list, 1, time.Now()).run(t.Context())
+			err = newInterrupter(w, clients.Join(rebooter{err: broken}, nil, ""), list, 1, time.Now()).run(t.Context())
 			if err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%s: got %v: want %q", text, err, want)
 			}

@@ -18,7 +18,7 @@ const eventDue = "report.due"
 
 // power reports at every interval of the window. A report that takes longer
 // than the interval makes the device miss the next ones.
-func (p *player) power(ctx context.Context, s clients.Session) error {
+func (p *player) power(ctx context.Context, s *clients.Session) error {
 	if err := p.connected(ctx, s); err != nil {
 		return err
 	}

@@ -18,7 +18,6 @@ type facts struct {
 	reg     *registration // explored last
 	regErr  error         // how that ended
 	reading clients.Reading
-	reports int // so far
 	state   FirmwareState
 	result  FirmwareResult
 }

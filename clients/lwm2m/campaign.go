@@ -17,7 +17,8 @@ import (
 // end. When the device
 // registers anew meanwhile, it observes again and goes on.
 type campaign struct {
-	*session
+	platform *Platform
+	*client
 	uri     string // empty: the package is pushed
 	image   clients.Image
 	begun   bool  // the URI was written, perhaps, or the push may begin
@@ -28,7 +29,7 @@ type campaign struct {
 
 func (u *campaign) run(ctx context.Context) error {
 	for {
-		reg := u.board.get().reg
+		reg := u.get().reg
 		if reg == nil {
 			return fmt.Errorf("not connected")
 		}
@@ -38,7 +39,7 @@ func (u *campaign) run(ctx context.Context) error {
 		}
 		// Unless it only did not answer, the device will register anew.
 		again := isTimeout(err)
-		if err := u.board.wait(ctx, func(b facts) bool { return again || b.reg != reg }); err != nil {
+		if err := u.wait(ctx, func(b facts) bool { return again || b.reg != reg }); err != nil {
 			return err
 		}
 	}
@@ -51,15 +52,15 @@ func (u *campaign) pursue(ctx context.Context, reg *registration) (ended bool, e
 		return !isTransient(err), err
 	}
 	for {
-		b := u.board.get()
+		b := u.get()
 		switch {
 		case b.reg != reg:
 			return false, nil
-		case b.result == ResultSuccess && u.opt.Apply:
+		case b.result == ResultSuccess && u.platform.opt.Apply:
 			return true, nil
 		case b.result != ResultInitial && b.result != ResultDeferred:
 			return true, fmt.Errorf("the device reports: %v", b.result)
-		case b.state == Downloaded && !u.opt.Apply:
+		case b.state == Downloaded && !u.platform.opt.Apply:
 			return true, nil
 		case u.uri == "" && !u.pushed && b.state != Downloaded:
 			if err := u.push(ctx, reg); err != nil {
@@ -71,7 +72,7 @@ func (u *campaign) pursue(ctx context.Context, reg *registration) (ended bool, e
 			}
 			u.applied = true
 		default:
-			err := u.board.wait(ctx, func(now facts) bool {
+			err := u.wait(ctx, func(now facts) bool {
 				return now.reg != reg || now.state != b.state || now.result != b.result
 			})
 			if err != nil {
@@ -88,7 +89,7 @@ func (u *campaign) prepare(ctx context.Context, reg *registration) error {
 		path := firmwarePath(resource)
 		_, err := reg.Observe(ctx, path, 0, func(resp *coap.Response) {
 			if v, err := integerOf(resp, path); err == nil && resp.IsSuccess() {
-				u.board.set(func(b *facts) { store(b, v) })
+				u.set(func(b *facts) { store(b, v) })
 			}
 		})
 		return err
@@ -99,7 +100,7 @@ func (u *campaign) prepare(ctx context.Context, reg *registration) error {
 	if err := observe(objects.FirmwareResult, func(b *facts, v int64) { b.result = FirmwareResult(v) }); err != nil {
 		return err
 	}
-	b := u.board.get()
+	b := u.get()
 	fresh := b.state == Idle && b.result == ResultInitial
 	if u.begun && !fresh {
 		u.pushed = u.pushed && b.state != Downloading
@@ -109,7 +110,7 @@ func (u *campaign) prepare(ctx context.Context, reg *registration) error {
 		if err := reg.WriteText(ctx, firmwarePath(objects.FirmwareURI), ""); err != nil {
 			return err
 		}
-		u.board.set(func(b *facts) { b.state, b.result = Idle, ResultInitial })
+		u.set(func(b *facts) { b.state, b.result = Idle, ResultInitial })
 	}
 	u.begun, u.pushed = true, false
 	if u.uri == "" {

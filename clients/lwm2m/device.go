@@ -18,7 +18,6 @@ import (
 	"github.com/plgd-dev/go-coap/v3/message/codes"
 	"github.com/thinlink/thinlink/clients"
 	"github.com/thinlink/thinlink/clients/coap"
-	"github.com/thinlink/thinlink/clients/pki"
 )
 
 const (
@@ -86,7 +85,7 @@ func newDevice(opt *Options, env *clients.Env, reboot func()) (*device, error) {
 	if opt.Security == Certificate {
 		port = portCoAPS
 	}
-	d.server = netip.AddrPortFrom(env.Platform.Addr(), uint16(port))
+	d.server = env.At(uint16(port))
 	if env.PKI != nil {
 		var err error
 		if d.cred, err = newCredentials(env.PKI, env.PKI.Device); err != nil {
@@ -219,7 +218,7 @@ func (d *device) open(ctx context.Context, to netip.AddrPort, secure bool) (net.
 	if err != nil {
 		return nil, nil, err
 	}
-	conn, err := dialDTLS(ctx, pc, net.UDPAddrFromAddrPort(to), d.cred, d.opt.DTLS.Device, d.opt.ConnectionID, d.env.KeyLog)
+	conn, err := dialDTLS(ctx, pc, net.UDPAddrFromAddrPort(to), d.env.ServerName(), d.cred, d.opt.DTLS.Device, d.opt.ConnectionID, d.env.KeyLog)
 	return conn, pc, err
 }
 
@@ -234,7 +233,7 @@ func (d *device) session() *link {
 func (d *device) register(ctx context.Context) error {
 	lifetime := d.tree.Get(objects.Server.ID, 0, objects.ServerLifetime).(int64)
 	req := coap.NewRequest(codes.POST, "/rd",
-		"lwm2m=1.1", "ep="+pki.DeviceName, "lt="+strconv.FormatInt(lifetime, 10), "b="+d.opt.Binding)
+		"lwm2m=1.1", "ep="+d.env.DeviceName(), "lt="+strconv.FormatInt(lifetime, 10), "b="+d.opt.Binding)
 	req.WithPayload(coap.LinkFormat, content.AppendLinks(nil, d.tree.Registered()))
 	resp, err := d.session().Do(ctx, req)
 	if resp, err = checked("register", resp, err, codes.Created); err != nil {

@@ -3,12 +3,15 @@
 // OMA-TS-LightweightM2M_Core-V1_1, whose sections the comments cite.
 //
 //	stack, err := lwm2m.New(lwm2m.DefaultOptions())
-//	session, err := stack.Start(ctx, env)
+//	session, err := clients.Start(ctx, stack, env)
 //	defer session.Close()
 //	err = session.Connect(ctx, reading) // handshake, register, discover, observe
 //	err = session.Report(ctx, reading)  // one notification
 //	err = session.Command(ctx, 42)      // one write
 //	err = session.Update(ctx, image)    // object 5, pulled over CoAP or HTTPS
+//
+// Each end runs alone, too: NewDevice against any server, NewPlatform for any
+// client.
 //
 // The data side is in packages of its own: model (paths, values, definitions),
 // objects (the standard's), content (formats) and tree (a device's objects and
@@ -32,8 +35,7 @@
 // entity tag is still the same. A push goes on from the block that the device
 // wants; the request tag (RFC 9175) says that it is still the same package.
 //
-// A session is also a clients.Rebooter and a clients.PlatformRestarter. What the
-// device keeps in clients.Env.Flash is the state of the update, the package so
+// What the device keeps in clients.Env.Flash over a reboot is the state of the update, the package so
 // far and its entity tag; what the platform keeps is registrations and
 // packages, not DTLS sessions, which the device finds out by silence.
 //

@@ -17,7 +17,6 @@ import (
 	"github.com/plgd-dev/go-coap/v3/message/codes"
 	"github.com/thinlink/thinlink/clients/coap"
 	"github.com/thinlink/thinlink/clients/httpfile"
-	"github.com/thinlink/thinlink/clients/pki"
 )
 
 // source is where a package URI leads.
@@ -172,7 +171,7 @@ func (u *updater) pullHTTPS(ctx context.Context, src source) error {
 	_, err := httpfile.Download(ctx, httpfile.Request{
 		Host: d.env.Device, Addr: src.addr.String(), Path: src.url.RequestURI(),
 		TLS: &tls.Config{
-			RootCAs: d.cred.pool, ServerName: pki.ServerName,
+			RootCAs: d.cred.pool, ServerName: d.env.ServerName(),
 			MaxVersion: tlsVersions[d.opt.TLSVersion], KeyLogWriter: d.env.KeyLog,
 		},
 		Offset: have, ETag: string(etag), IfMatch: true, Stall: d.opt.Stall,

@@ -54,13 +54,14 @@ func (c credentials) options(cfg DTLSConfig) []dtls.Option {
 	}
 }
 
-// dialDTLS performs the handshake over pc, which the connection then owns.
-func dialDTLS(ctx context.Context, pc net.PacketConn, to net.Addr, cred credentials, cfg DTLSConfig, connectionID bool, keyLog io.Writer) (*dtls.Conn, error) {
+// dialDTLS performs the handshake with a server of that name over pc, which the
+// connection then owns.
+func dialDTLS(ctx context.Context, pc net.PacketConn, to net.Addr, name string, cred credentials, cfg DTLSConfig, connectionID bool, keyLog io.Writer) (*dtls.Conn, error) {
 	var opts []dtls.ClientOption
 	for _, o := range cred.options(cfg) {
 		opts = append(opts, o)
 	}
-	opts = append(opts, dtls.WithServerName(pki.ServerName), dtls.WithKeyLogWriter(keyLog))
+	opts = append(opts, dtls.WithServerName(name), dtls.WithKeyLogWriter(keyLog))
 	if connectionID {
 		opts = append(opts, dtls.WithConnectionIDGenerator(dtls.OnlySendCIDGenerator()))
 	}

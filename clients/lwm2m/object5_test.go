@@ -65,8 +65,8 @@ func TestPushAbandoned(t *testing.T) {
 	inWorld(t, lan(), opt, func(w *world) {
 		w.connect()
 		img := image(3000)
-		w.check("description", w.session.device.update.expect(img))
-		reg := w.session.board.get().reg
+		w.check("description", w.device().update.expect(img))
+		reg := w.known().reg
 		upload := must(reg.session().Upload(
 			coap.NewRequest(codes.PUT, packagePath.String()).WithPayload(coap.Octets, img.Data), coap.UploadOptions{}))
 		must(upload.Next(w.t.Context()))
@@ -95,8 +95,8 @@ func TestPushBlocks(t *testing.T) {
 	inWorld(t, lan(), opt, func(w *world) {
 		w.connect()
 		img := image(3000)
-		w.check("description", w.session.device.update.expect(img))
-		conn := w.session.board.get().reg.session()
+		w.check("description", w.device().update.expect(img))
+		conn := w.known().reg.session()
 		begin := func(tag string, offset int64) *coap.Upload {
 			req := coap.NewRequest(codes.PUT, packagePath.String()).WithPayload(coap.Octets, img.Data)
 			req.Set(coap.RequestTag, []byte(tag))
@@ -146,7 +146,7 @@ func TestDefer(t *testing.T) {
 			opt.Apply, opt.Defer = true, time.Hour
 			inWorld(t, lan(), opt, func(w *world) {
 				w.connect()
-				reg := w.session.board.get().reg
+				reg := w.known().reg
 				w.check("write", reg.Write(w.t.Context(), model.NewPath(objects.Firmware.ID, 0), false,
 					model.Values{objects.FirmwareSeverity: test.severity, objects.FirmwareMaxDefer: test.period}))
 				start := time.Now()
@@ -162,7 +162,7 @@ func TestDefer(t *testing.T) {
 	}
 	inWorld(t, lan(), DefaultOptions(), func(w *world) {
 		w.connect()
-		reg := w.session.board.get().reg
+		reg := w.known().reg
 		for _, v := range []model.Values{{objects.FirmwareSeverity: int64(3)}, {objects.FirmwareMaxDefer: int64(-1)}} {
 			var status *model.StatusError
 			err := reg.Write(w.t.Context(), model.NewPath(objects.Firmware.ID, 0), false, v)
@@ -180,13 +180,13 @@ func TestApplyFails(t *testing.T) {
 		w.update(10_000)
 		f := must(w.env.Flash.Open(packageName))
 		must(f.WriteAt(make([]byte, 100), 5000))
-		reg := w.session.board.get().reg
+		reg := w.known().reg
 		w.check("execute", reg.Execute(w.t.Context(), firmwarePath(objects.FirmwareUpdate), ""))
 		pass(time.Minute)
 		if got := w.states(); got != "downloading, downloaded, updating, downloaded: update failed" {
 			t.Error(got)
 		}
-		tree := w.session.device.tree
+		tree := w.device().tree
 		for id, want := range map[uint16]any{
 			objects.FirmwareResult: int64(ResultFailed), objects.FirmwareState: int64(Downloaded), objects.FirmwareDelivery: int64(2),
 			objects.FirmwareName: "firmware", objects.FirmwareVersion: "2.0.0",

@@ -47,14 +47,14 @@ func TestPeriods(t *testing.T) {
 					start := time.Now()
 					for i, at := range test.changes {
 						time.Sleep(at - time.Since(start))
-						w.session.device.set(reading(i + 1))
+						w.device().set(reading(i + 1))
 					}
 					pass(time.Minute - time.Since(start))
 				})
 				if !reflect.DeepEqual(got, test.want) {
 					t.Errorf("reports at %v, want %v", got, test.want)
 				}
-				if n := len(test.changes); n > 0 && w.session.board.get().reading != reading(n) {
+				if n := len(test.changes); n > 0 && w.known().reading != reading(n) {
 					t.Error("the last report does not carry the last reading")
 				}
 			})
@@ -66,7 +66,7 @@ func TestPeriods(t *testing.T) {
 func TestAttributesLater(t *testing.T) {
 	inWorld(t, lan(), DefaultOptions(), func(w *world) {
 		w.connect()
-		reg := w.session.board.get().reg
+		reg := w.known().reg
 		pmax := 20 * time.Second
 		w.check("write-attributes", reg.WriteAttributes(w.t.Context(), readingPath, tree.Attributes{MaxPeriod: &pmax}))
 		pass(21*time.Second - w.sinceReport())
@@ -109,7 +109,7 @@ func TestUndeliveredReport(t *testing.T) {
 		w.connect()
 		w.cutFor(3 * time.Minute)
 		w.check("report", w.session.Report(w.t.Context(), reading(1)))
-		if got := w.session.board.get().reading; got != reading(1) {
+		if got := w.known().reading; got != reading(1) {
 			t.Errorf("the server has %+v", got)
 		}
 		if n := w.registrations(); n != 1 {

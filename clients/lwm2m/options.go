@@ -260,5 +260,26 @@ func New(o Options) (clients.Stack, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	return &stack{o}, nil
+	return stack{o}, nil
+}
+
+// stack implements clients.Stack.
+type stack struct{ opt Options }
+
+// NewPlatform implements clients.Stack.
+func (s stack) NewPlatform(env *clients.Env) (clients.Platform, error) {
+	p, err := NewPlatform(s.opt, env)
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// NewDevice implements clients.Stack.
+func (s stack) NewDevice(env *clients.Env) (clients.Device, error) {
+	d, err := NewDevice(s.opt, env)
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
 }

@@ -82,7 +82,7 @@ func newServer(opt *Options, env *clients.Env, reg *registry, packages *packages
 			return nil, err
 		}
 	}
-	pc, err := env.Platform.ListenPacket("udp", hostPort(env.Platform, port))
+	pc, err := env.Platform.ListenPacket("udp", env.At(uint16(port)).String())
 	if err != nil {
 		return nil, err
 	}

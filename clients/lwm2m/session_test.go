@@ -67,14 +67,14 @@ func TestSteps(t *testing.T) {
 			opt.Security = security
 			inWorld(t, narrowband(0), opt, func(w *world) {
 				w.steps()
-				if got := w.session.board.get().reading; got != reading(1) {
+				if got := w.known().reading; got != reading(1) {
 					t.Errorf("the server has %+v", got)
 				}
 				reports, commands := w.recorded(clients.EventReport), w.recorded(clients.EventCommand)
 				if len(reports) != 2 || len(commands) != 1 || commands[0].Detail != "-5" {
 					t.Errorf("%v, %v", reports, commands)
 				}
-				if v := w.session.device.tree.Get(objects.Reading.ID, 0, objects.ReadingCommand); v != int64(-5) {
+				if v := w.device().tree.Get(objects.Reading.ID, 0, objects.ReadingCommand); v != int64(-5) {
 					t.Errorf("the device has %v", v)
 				}
 				keys := regexp.MustCompile(`^(CLIENT_RANDOM [0-9a-f]{64} [0-9a-f]{96}\n)*$`)
@@ -170,7 +170,7 @@ func TestCloseAnytime(t *testing.T) {
 			if err := w.session.PowerOn(t.Context()); err == nil {
 				t.Error("a closed session was turned on")
 			}
-			if err := w.session.RestartPlatform(t.Context()); err == nil {
+			if err := w.session.Platform.Restart(t.Context()); err == nil {
 				t.Error("a closed session's platform was restarted")
 			}
 		})
@@ -181,7 +181,7 @@ func TestCloseAnytime(t *testing.T) {
 func TestForeignDevice(t *testing.T) {
 	foreign := must(pki.New(DefaultOptions().PKI))
 	inWorld(t, lan(), DefaultOptions(), func(w *world) {
-		w.session.device.cred.cert = must(foreign.Device.TLS())
+		w.device().cred.cert = must(foreign.Device.TLS())
 		ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
 		defer cancel()
 		if err := w.session.Connect(ctx, reading(0)); err == nil {
@@ -197,7 +197,7 @@ func TestForeignDevice(t *testing.T) {
 func TestForeignServer(t *testing.T) {
 	foreign := must(pki.New(DefaultOptions().PKI))
 	inWorld(t, lan(), DefaultOptions(), func(w *world) {
-		w.session.device.cred.pool = must(foreign.Pool())
+		w.device().cred.pool = must(foreign.Pool())
 		ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
 		defer cancel()
 		if err := w.session.Connect(ctx, reading(0)); err == nil {
@@ -209,8 +209,8 @@ func TestForeignServer(t *testing.T) {
 func TestDeregister(t *testing.T) {
 	inWorld(t, lan(), DefaultOptions(), func(w *world) {
 		w.connect()
-		reg := w.session.board.get().reg
-		w.check("de-register", w.session.device.leave(w.t.Context()))
+		reg := w.known().reg
+		w.check("de-register", w.device().leave(w.t.Context()))
 		if n := w.registrations(); n != 0 {
 			t.Errorf("%d registrations", n)
 		}
@@ -224,7 +224,7 @@ func TestDeregister(t *testing.T) {
 func TestServerObject(t *testing.T) {
 	inWorld(t, lan(), DefaultOptions(), func(w *world) {
 		w.connect()
-		reg, ctx := w.session.board.get().reg, w.t.Context()
+		reg, ctx := w.known().reg, w.t.Context()
 		w.check("write lifetime", reg.WriteText(ctx, model.NewPath(1, 0, objects.ServerLifetime), int64(100)))
 		pass(time.Second)
 		if reg.lifetime != 100*time.Second {
@@ -256,7 +256,7 @@ func TestServerObject(t *testing.T) {
 func TestForgottenRegistration(t *testing.T) {
 	inWorld(t, lan(), DefaultOptions(), func(w *world) {
 		w.connect()
-		w.session.registry.close()
+		w.platform().registry.close()
 		pass(10*time.Minute + time.Second)
 		if n := w.registrations(); n != 1 {
 			t.Errorf("%d registrations", n)
@@ -268,12 +268,12 @@ func TestForgottenRegistration(t *testing.T) {
 func TestStartRefused(t *testing.T) {
 	inWorld(t, lan(), DefaultOptions(), func(w *world) {
 		st := must(New(DefaultOptions()))
-		if _, err := st.Start(w.t.Context(), w.env); !errors.Is(err, syscall.EADDRINUSE) {
+		if _, err := clients.Start(w.t.Context(), st, w.env); !errors.Is(err, syscall.EADDRINUSE) {
 			t.Errorf("second server: %v", err)
 		}
 		env := *w.env
 		env.PKI = nil
-		if _, err := st.Start(w.t.Context(), &env); err == nil {
+		if _, err := clients.Start(w.t.Context(), st, &env); err == nil {
 			t.Error("started without certificates")
 		}
 	})

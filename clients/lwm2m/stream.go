@@ -11,7 +11,6 @@ import (
 
 	"github.com/plgd-dev/go-coap/v3/message/codes"
 	"github.com/thinlink/thinlink/clients/coap"
-	"github.com/thinlink/thinlink/clients/pki"
 )
 
 // dialStream opens a session with an address over TCP or TLS (RFC 8323). Since
@@ -27,7 +26,7 @@ func (d *device) dialStream(ctx context.Context, to netip.AddrPort, secure bool,
 	conn := tcp
 	if secure {
 		client := tls.Client(tcp, &tls.Config{
-			Certificates: []tls.Certificate{d.cred.cert}, RootCAs: d.cred.pool, ServerName: pki.ServerName,
+			Certificates: []tls.Certificate{d.cred.cert}, RootCAs: d.cred.pool, ServerName: d.env.ServerName(),
 			NextProtos: []string{coap.ALPN}, MaxVersion: tlsVersions[d.opt.TLSVersion], KeyLogWriter: d.env.KeyLog,
 		})
 		if err := client.HandshakeContext(ctx); err != nil {
@@ -58,29 +57,29 @@ type streamServer struct {
 }
 
 // serveStreams starts a server of packages.
-func (s *session) serveStreams() (stop func() error, err error) {
-	srv := &streamServer{packages: s.packages, open: make(map[net.Conn]bool)}
+func (p *Platform) serveStreams() (stop func() error, err error) {
+	srv := &streamServer{packages: p.packages, open: make(map[net.Conn]bool)}
 	port := portCoAP
-	if s.opt.Security == Certificate {
+	if p.opt.Security == Certificate {
 		port = portCoAPS
-		cred, err := newCredentials(s.env.PKI, s.env.PKI.Server)
+		cred, err := newCredentials(p.env.PKI, p.env.PKI.Server)
 		if err != nil {
 			return nil, err
 		}
 		srv.tls = &tls.Config{
 			Certificates: []tls.Certificate{cred.cert}, ClientCAs: cred.pool, ClientAuth: tls.RequireAndVerifyClientCert,
-			NextProtos: []string{coap.ALPN}, MaxVersion: tlsVersions[s.opt.TLSVersion],
+			NextProtos: []string{coap.ALPN}, MaxVersion: tlsVersions[p.opt.TLSVersion],
 		}
 	}
 	srv.config = func(n int) coap.Config {
-		cfg := s.opt.CoAP.Platform
-		cfg.Rand = generator(s.env.Seed, streamServerTCP, n)
+		cfg := p.opt.CoAP.Platform
+		cfg.Rand = generator(p.env.Seed, streamServerTCP, n)
 		return cfg
 	}
 	srv.handshake = func() (context.Context, context.CancelFunc) {
-		return context.WithTimeoutCause(context.Background(), s.opt.DTLS.Platform.HandshakeTimeout, errHandshakeTimeout)
+		return context.WithTimeoutCause(context.Background(), p.opt.DTLS.Platform.HandshakeTimeout, errHandshakeTimeout)
 	}
-	if srv.ln, err = s.env.Platform.Listen("tcp", hostPort(s.env.Platform, port)); err != nil {
+	if srv.ln, err = p.env.Platform.Listen("tcp", p.env.At(uint16(port)).String()); err != nil {
 		return nil, err
 	}
 	srv.tasks.Go(srv.accept)

@@ -136,7 +136,7 @@ func TestApply(t *testing.T) {
 			w.connect()
 			for range 2 {
 				w.update(10_000)
-				if got := w.session.device.tree.Get(objects.Device.ID, 0, objects.DeviceFirmware); got != "2.0.0" {
+				if got := w.device().tree.Get(objects.Device.ID, 0, objects.DeviceFirmware); got != "2.0.0" {
 					t.Errorf("version %v", got)
 				}
 			}
@@ -190,7 +190,7 @@ func TestLostResponse(t *testing.T) {
 		if got := w.states(); got != "downloading, downloaded" {
 			t.Error(got)
 		}
-		if got := w.session.device.location; got != "/rd/0001" {
+		if got := w.device().location; got != "/rd/0001" {
 			t.Errorf("registered at %s; the update was to go on over the first registration", got)
 		}
 	})
@@ -234,13 +234,13 @@ func TestResume(t *testing.T) {
 			w.check("boot", w.session.PowerOn(w.t.Context()))
 		},
 		"platform restart": func(w *world) {
-			w.check("restart", w.session.RestartPlatform(w.t.Context()))
+			w.check("restart", w.session.Platform.Restart(w.t.Context()))
 		},
 		"rebinding":              func(w *world) { w.net.Rebind() },
 		"outage":                 func(w *world) { w.check("outage", w.net.Outage(5*time.Minute)) },
 		"satellite out of sight": func(w *world) { w.check("outage", w.net.Outage(85*time.Minute)) },
 		"reboot by the server": func(w *world) {
-			reg := w.session.board.get().reg
+			reg := w.known().reg
 			w.check("reboot", reg.Execute(w.t.Context(), model.NewPath(objects.Device.ID, 0, objects.DeviceReboot), ""))
 		},
 	} {
@@ -265,7 +265,7 @@ func resume(w *world, interrupt func(*world)) {
 	w.check("update", w.session.Update(ctx, image(size)))
 	<-done
 	twice := w.received(size) - size
-	if w.session.opt.Delivery == CoAPPush && twice <= 1024 {
+	if w.opt.Delivery == CoAPPush && twice <= 1024 {
 		twice = 0 // the block whose response was lost
 	}
 	if twice != 0 {
@@ -313,8 +313,8 @@ func TestPackageChanges(t *testing.T) {
 				// The same path has another image now.
 				moved := second
 				copy(moved.SHA256[:4], first.SHA256[:4])
-				w.session.publish(moved)
-				w.check("description", w.session.device.update.expect(second))
+				w.platform().publish(moved)
+				w.check("description", w.device().update.expect(second))
 				w.check("boot", w.session.PowerOn(w.t.Context()))
 			})
 			w.check("update", w.session.Update(w.t.Context(), first))
@@ -324,7 +324,7 @@ func TestPackageChanges(t *testing.T) {
 				t.Errorf("the device has %d bytes", got.size)
 			}
 			// The change was noticed before more of the wrong package came.
-			if n, limit := w.received(50_000), w.session.device.update.flash.size+25_000; n > limit {
+			if n, limit := w.received(50_000), w.device().update.flash.size+25_000; n > limit {
 				t.Errorf("%d bytes arrived, want at most %d", n, limit)
 			}
 		})
@@ -351,16 +351,16 @@ func TestTornFlash(t *testing.T) {
 
 func TestUpdateFailures(t *testing.T) {
 	for name, test := range map[string]struct {
-		spoil  func(c *campaign)
+		spoil  func(w *world, c *campaign)
 		expect string
 	}{
-		"wrong digest":         {func(c *campaign) { c.device.update.expect(clients.Image{}) }, "integrity check failed"},
-		"no such package":      {func(c *campaign) { c.uri += "0" }, "invalid URI"},
-		"host name":            {func(c *campaign) { c.uri = "coaps://example.com/fw" }, "invalid URI"},
-		"port out of range":    {func(c *campaign) { c.uri = "coaps://203.0.113.10:70000/fw" }, "invalid URI"},
-		"unsupported protocol": {func(c *campaign) { c.uri = "ftp://203.0.113.10/fw" }, "unsupported protocol"},
-		"malformed URI":        {func(c *campaign) { c.uri = "coaps//" }, "invalid URI"},
-		"nobody there":         {func(c *campaign) { c.uri = "https://203.0.113.10:444/fw" }, "connection lost"},
+		"wrong digest":         {func(w *world, _ *campaign) { w.device().update.expect(clients.Image{}) }, "integrity check failed"},
+		"no such package":      {func(_ *world, c *campaign) { c.uri += "0" }, "invalid URI"},
+		"host name":            {func(_ *world, c *campaign) { c.uri = "coaps://example.com/fw" }, "invalid URI"},
+		"port out of range":    {func(_ *world, c *campaign) { c.uri = "coaps://203.0.113.10:70000/fw" }, "invalid URI"},
+		"unsupported protocol": {func(_ *world, c *campaign) { c.uri = "ftp://203.0.113.10/fw" }, "unsupported protocol"},
+		"malformed URI":        {func(_ *world, c *campaign) { c.uri = "coaps//" }, "invalid URI"},
+		"nobody there":         {func(_ *world, c *campaign) { c.uri = "https://203.0.113.10:444/fw" }, "connection lost"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			deliveries(t, func(t *testing.T, opt Options) {
@@ -368,9 +368,9 @@ func TestUpdateFailures(t *testing.T) {
 				inWorld(t, lan(), opt, func(w *world) {
 					w.connect()
 					img := image(5000)
-					c := &campaign{session: w.session, uri: w.session.publish(img), image: img}
-					w.check("description", w.session.device.update.expect(img))
-					test.spoil(c)
+					c := &campaign{platform: w.platform(), client: w.platform().client(w.env.DeviceName()), uri: w.platform().publish(img), image: img}
+					w.check("description", w.device().update.expect(img))
+					test.spoil(w, c)
 					err := c.run(w.t.Context())
 					if err == nil || !strings.Contains(err.Error(), test.expect) {
 						t.Errorf("%v, want %s", err, test.expect)
@@ -401,7 +401,7 @@ func TestCancel(t *testing.T) {
 				ctx, cancel := context.WithCancelCause(w.t.Context())
 				enough := errors.New("enough")
 				done := w.at(20_000, func() {
-					w.check("stop", stop(w.session.board.get().reg, ctx))
+					w.check("stop", stop(w.known().reg, ctx))
 					time.Sleep(time.Minute)
 					cancel(enough)
 				})

@@ -14,7 +14,7 @@ import (
 // push sends the package from where the device has taken it to, or wants it
 // from. A refusal is not the end: the device's result tells more.
 func (u *campaign) push(ctx context.Context, reg *registration) error {
-	size := u.opt.transferSize(u.opt.CoAP.Platform)
+	size := u.platform.opt.transferSize(u.platform.opt.CoAP.Platform)
 	at := max(0, min(u.sent, int64(len(u.image.Data))-1))
 	req := coap.NewRequest(codes.PUT, packagePath.String()).WithPayload(coap.Octets, u.image.Data)
 	req.Set(coap.RequestTag, u.image.SHA256[:8])
@@ -58,6 +58,6 @@ func (u *campaign) refused(ctx context.Context, reg *registration, refusal error
 	if FirmwareResult(result) == ResultInitial {
 		return refusal
 	}
-	u.board.set(func(b *facts) { b.result = FirmwareResult(result) })
+	u.set(func(b *facts) { b.result = FirmwareResult(result) })
 	return nil
 }

@@ -30,7 +30,8 @@ type world struct {
 	env     *clients.Env
 	keys    bytes.Buffer
 	tap     *tap
-	session *session
+	session *clients.Session
+	opt     *Options
 	cut     atomic.Bool // the device's datagrams are lost
 
 	mu     sync.Mutex
@@ -120,7 +121,8 @@ func inWorld(t *testing.T, link netem.Config, opt Options, f func(*world)) {
 			Flash: new(flash.Memory), KeyLog: &w.keys, Record: w.record, Now: time.Now,
 		}
 		st := must(New(opt))
-		w.session = must(st.Start(t.Context(), w.env)).(*session)
+		w.session = must(clients.Start(t.Context(), st, w.env))
+		w.opt = &opt
 		if n := w.tap.mark(); n != 0 {
 			t.Errorf("Start sent %d packets", n)
 		}
@@ -137,7 +139,7 @@ func (w *world) close() {
 	if err := w.session.Close(); err != nil {
 		w.t.Errorf("Close: %v", err)
 	}
-	if c := w.tap.since(before); c.packets() > 0 && w.session.opt.Delivery != HTTPSPull && w.session.opt.Delivery != CoAPTCPPull {
+	if c := w.tap.since(before); c.packets() > 0 && w.opt.Delivery != HTTPSPull && w.opt.Delivery != CoAPTCPPull {
 		w.t.Errorf("Close sent %d packets", c.packets())
 	}
 }
@@ -198,9 +200,15 @@ func (w *world) cost(step func()) count {
 	return w.tap.since(n)
 }
 
+// device is the device in its present life, platform the other end, and known
+// what its application knows of the device.
+func (w *world) device() *device     { return w.session.Device.(*Device).life }
+func (w *world) platform() *Platform { return w.session.Platform.(*Platform) }
+func (w *world) known() facts        { return w.platform().client(w.env.DeviceName()).get() }
+
 // sinceReport is the age of the last report.
 func (w *world) sinceReport() time.Duration {
-	obs := w.session.device.obs
+	obs := w.device().obs
 	obs.mu.Lock()
 	defer obs.mu.Unlock()
 	return time.Since(obs.list[0].last)
@@ -208,7 +216,7 @@ func (w *world) sinceReport() time.Duration {
 
 // registrations counts those that the server has.
 func (w *world) registrations() int {
-	r := w.session.registry
+	r := w.platform().registry
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(r.byEndpoint)

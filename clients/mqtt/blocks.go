@@ -12,7 +12,6 @@ import (
 	"github.com/thinlink/thinlink/clients"
 	"github.com/thinlink/thinlink/clients/mqtt/broker"
 	"github.com/thinlink/thinlink/clients/mqtt/streams"
-	"github.com/thinlink/thinlink/clients/pki"
 )
 
 // An image in blocks over MQTT: the device asks for those that it lacks, at
@@ -104,7 +103,7 @@ func (d *device) blockReceived(topic string, payload []byte) error {
 	d.mu.Lock()
 	i := d.image
 	d.mu.Unlock()
-	job, number, data, err := parseBlock(topic, payload)
+	job, number, data, err := d.parseBlock(topic, payload)
 	if i == nil || job != i.state.Job {
 		return nil // of an update that has ended
 	}
@@ -117,8 +116,8 @@ func (d *device) blockReceived(topic string, payload []byte) error {
 
 // parseBlock reads a block in any of its forms. job is valid with an error,
 // too.
-func parseBlock(topic string, payload []byte) (job string, number int64, data []byte, err error) {
-	if rest, ok := strings.CutPrefix(topic, streamPrefix); ok {
+func (d *device) parseBlock(topic string, payload []byte) (job string, number int64, data []byte, err error) {
+	if rest, ok := strings.CutPrefix(topic, d.streamPrefix()); ok {
 		job, kind, _ := strings.Cut(rest, "/")
 		if kind != "data/cbor" {
 			r, err := streams.ParseRejection(payload)
@@ -173,9 +172,9 @@ func (i *image) received() int {
 }
 
 // Blocks as AWS IoT Streams deliver them; the stream has the job's name.
-const streamPrefix = "$aws/things/" + pki.DeviceName + "/streams/"
+func (d *device) streamPrefix() string { return "$aws/things/" + d.name + "/streams/" }
 
-func streamTopic(stream, rest string) string { return streams.Topic(pki.DeviceName, stream, rest) }
+func (d *device) streamTopic(stream, rest string) string { return streams.Topic(d.name, stream, rest) }
 
 // streamToken is the client token of the vendor's library.
 const streamToken = "rdy"
@@ -191,7 +190,7 @@ func (d *device) askStream(stream string, revision, size int64) asker {
 			Token: streamToken, Version: revision, Size: size,
 			Offset: blocks[0], Count: int64(len(blocks)), Bitmap: wanted,
 		}
-		return await(ctx, l, d.client.Publish(streamTopic(stream, "get/cbor"), 0, false, r.Encode()))
+		return await(ctx, l, d.client.Publish(d.streamTopic(stream, "get/cbor"), 0, false, r.Encode()))
 	}
 }
 
@@ -223,7 +222,7 @@ func (d *device) askChunks(id string, size int64) asker {
 
 // sendChunk answers a request for a chunk with the request's QoS. A chunk that
 // does not exist is empty.
-func (p *platform) sendChunk(m broker.Message) {
+func (p *Platform) sendChunk(m broker.Message) {
 	id, n, err := parseChunkTopic(strings.TrimPrefix(m.Topic, chunkRequest))
 	if err != nil {
 		p.env.Record(clients.Event{Kind: clients.EventWarning, Detail: "chunk: " + err.Error()})

@@ -7,19 +7,21 @@ import (
 	"github.com/thinlink/thinlink/clients"
 	"github.com/thinlink/thinlink/clients/mqtt/broker"
 	"github.com/thinlink/thinlink/clients/mqtt/streams"
+	"github.com/thinlink/thinlink/clients/pki"
 )
 
 func TestParseBlock(t *testing.T) {
+	d := &device{name: pki.DeviceName}
 	for _, c := range []struct {
 		topic, payload string
 		number         int64 // -1: an error
 	}{
 		{chunkTopic(chunkResponse, "job-1", 17), "data", 17},
 		{pushPrefix + "job-1/000017", "data", 17},
-		{streamTopic("job-1", "data/cbor"), string(streams.Block{Index: 17, Payload: []byte("data")}.Encode()), 17},
-		{streamTopic("job-1", "rejected/cbor"), string((&streams.Rejection{Code: "OffsetOutOfBounds"}).Encode()), -1},
-		{streamTopic("job-1", "rejected/cbor"), "?", -1},
-		{streamTopic("job-1", "data/cbor"), "?", -1},
+		{d.streamTopic("job-1", "data/cbor"), string(streams.Block{Index: 17, Payload: []byte("data")}.Encode()), 17},
+		{d.streamTopic("job-1", "rejected/cbor"), string((&streams.Rejection{Code: "OffsetOutOfBounds"}).Encode()), -1},
+		{d.streamTopic("job-1", "rejected/cbor"), "?", -1},
+		{d.streamTopic("job-1", "data/cbor"), "?", -1},
 		{pushPrefix + "job-1/", "data", -1},
 		{pushPrefix + "job-1", "data", -1},
 		{chunkResponse + "job-1/chunk/", "data", -1},
@@ -27,7 +29,7 @@ func TestParseBlock(t *testing.T) {
 		{chunkResponse + "job-1/chunk/x", "data", -1},
 		{chunkResponse + "job-1", "data", -1},
 	} {
-		job, number, data, err := parseBlock(c.topic, []byte(c.payload))
+		job, number, data, err := d.parseBlock(c.topic, []byte(c.payload))
 		if job != "job-1" {
 			t.Errorf("%s: job %q", c.topic, job)
 		}

@@ -16,7 +16,6 @@ import (
 	"github.com/thinlink/thinlink/clients/flash"
 	"github.com/thinlink/thinlink/clients/mqtt/jobs"
 	"github.com/thinlink/thinlink/clients/mqtt/shadow"
-	"github.com/thinlink/thinlink/clients/pki"
 )
 
 // mqttPort is that of MQTT over TLS.
@@ -25,6 +24,7 @@ const mqttPort = 8883
 // device is one power cycle of the device: all in it is lost by a reboot. What
 // remains is in Env.Flash.
 type device struct {
+	name     string // thing and client identifier
 	opt      Options
 	env      *clients.Env
 	mqtt     *tls.Config
@@ -62,7 +62,7 @@ func newDevice(opt Options, env *clients.Env, cfg *tls.Config) (*device, error) 
 		return nil, err
 	}
 	d := &device{
-		opt: opt, env: env, mqtt: withTickets(cfg, opt), https: withTickets(cfg, opt),
+		name: env.DeviceName(), opt: opt, env: env, mqtt: withTickets(cfg, opt), https: withTickets(cfg, opt),
 		link:     newLink(),
 		rnd:      rand.New(rand.NewPCG(env.Seed, seedTokens+state.Boots)),
 		waiting:  make(map[string]chan answer),
@@ -88,8 +88,8 @@ const seedTokens = 0x6d717474 // "mqtt"
 
 func (d *device) clientOptions() *paho.ClientOptions {
 	o := paho.NewClientOptions()
-	o.AddBroker("tls://" + pki.ServerName) // a name only: dial knows the address
-	o.SetClientID(pki.DeviceName)
+	o.AddBroker("tls://" + d.env.ServerName()) // a name only: dial knows the address
+	o.SetClientID(d.name)
 	o.SetProtocolVersion(4) // no fall-back to MQTT 3.1
 	o.SetCleanSession(d.opt.CleanSession)
 	o.SetKeepAlive(d.opt.KeepAlive)
@@ -120,28 +120,29 @@ func (d *device) clientOptions() *paho.ClientOptions {
 // the AWS IoT SDK for Python: the answers to each operation it uses, the
 // shadow's difference and the next job.
 func (d *device) subscriptions() []string {
-	job, update, get := jobs.Topic(pki.DeviceName, ""), shadow.Topic(pki.DeviceName, "update"), shadow.Topic(pki.DeviceName, "get")
+	job, update, get := jobs.Topic(d.name, ""), shadow.Topic(d.name, "update"), shadow.Topic(d.name, "get")
 	topics := []string{
 		job + "notify-next", job + "start-next/accepted", job + "start-next/rejected",
 		job + "+/update/accepted", job + "+/update/rejected",
 	}
 	switch d.opt.OTA {
 	case "chunks":
-		topics = append(topics, streamTopic("+", "data/cbor"), streamTopic("+", "rejected/cbor"))
+		topics = append(topics, d.streamTopic("+", "data/cbor"), d.streamTopic("+", "rejected/cbor"))
 	case "thingsboard":
 		topics = append(topics, chunkResponse+"+/chunk/+")
 	}
 	if d.opt.Topics == "plain" {
-		return append(topics, commandTopic)
+		return append(topics, d.commandTopic())
 	}
 	return append(topics, update+"/accepted", update+"/rejected", update+"/delta", get+"/accepted", get+"/rejected")
 }
 
 // The plain topics.
-const (
-	reportTopic  = "thinlink/" + pki.DeviceName + "/report"
-	commandTopic = "thinlink/" + pki.DeviceName + "/command"
-)
+func reportTopic(device string) string  { return "thinlink/" + device + "/report" }
+func commandTopic(device string) string { return "thinlink/" + device + "/command" }
+
+func (d *device) reportTopic() string  { return reportTopic(d.name) }
+func (d *device) commandTopic() string { return commandTopic(d.name) }
 
 // start switches the device on and waits until it has done what it does after
 // every start. Attempts to connect are repeated until the context ends, which
@@ -194,7 +195,7 @@ func (d *device) powerOn() error {
 func (d *device) boot(ctx context.Context) error {
 	if d.opt.Topics == "shadow" {
 		get := func(token string) []byte { return encode(shadowUpdate{ClientToken: token}, 0) }
-		a, err := d.request(ctx, shadow.Topic(pki.DeviceName, "get"), get)
+		a, err := d.request(ctx, shadow.Topic(d.name, "get"), get)
 		if err != nil {
 			return err
 		}
@@ -204,7 +205,7 @@ func (d *device) boot(ctx context.Context) error {
 		if a.accepted && json.Unmarshal(a.payload, &doc) == nil {
 			d.commanded(doc.State.Delta)
 		}
-		about := func(token string) []byte { return shadowReport(&aboutDevice, token, d.opt.Indent) }
+		about := func(token string) []byte { return shadowReport(aboutDevice(d.name), token, d.opt.Indent) }
 		if err := d.updateShadow(ctx, about); err != nil {
 			return err
 		}
@@ -226,7 +227,7 @@ func (d *device) newToken() string {
 	for i := range letters {
 		letters[i] = byte('a' + d.rnd.IntN(26))
 	}
-	return fmt.Sprintf("%s_%s_%05d_%s", pki.DeviceName, pki.DeviceName, d.requests, letters[:])
+	return fmt.Sprintf("%s_%s_%05d_%s", d.name, d.name, d.requests, letters[:])
 }
 
 // received handles a message of the platform. It is called in order and must
@@ -239,16 +240,16 @@ func (d *device) received(topic string, payload []byte) error {
 	switch {
 	case accepted || strings.HasSuffix(topic, "/rejected"):
 		d.answered(answer{accepted, payload})
-	case strings.HasPrefix(topic, streamPrefix), strings.HasPrefix(topic, chunkResponse), strings.HasPrefix(topic, pushPrefix):
+	case strings.HasPrefix(topic, d.streamPrefix()), strings.HasPrefix(topic, chunkResponse), strings.HasPrefix(topic, pushPrefix):
 		return d.blockReceived(topic, payload)
-	case topic == commandTopic:
+	case topic == d.commandTopic():
 		d.commanded(payload)
-	case rest == shadow.Topic(pki.DeviceName, "update")+"/delta":
+	case rest == shadow.Topic(d.name, "update")+"/delta":
 		var delta struct{ State json.RawMessage }
 		if json.Unmarshal(payload, &delta) == nil {
 			d.commanded(delta.State)
 		}
-	case topic == jobs.Topic(pki.DeviceName, "notify-next"):
+	case topic == jobs.Topic(d.name, "notify-next"):
 		d.jobChanged()
 	}
 	return nil

@@ -8,8 +8,11 @@
 // server of package httpfile. All of it runs unmodified on any clients.Host.
 //
 //	stack, err := mqtt.New(mqtt.DefaultOptions())
-//	session, err := stack.Start(ctx, env)
+//	session, err := clients.Start(ctx, stack, env)
 //	err = session.Connect(ctx, reading)
+//
+// Each end runs alone, too: NewDevice against any broker, NewPlatform for any
+// client.
 //
 // Topics, for a device named THING:
 //
@@ -25,8 +28,7 @@
 // chosen so that its sizes come out: the layout of the report (see payload.go)
 // and what the device does at every start (see device.go).
 //
-// A session is a clients.Rebooter and a clients.PlatformRestarter. What the
-// device keeps is in Env.Flash: the image so far with a record of what it is,
+// What the device keeps over a reboot is in Env.Flash: the image so far with a record of what it is,
 // what a persistent session has been granted and not got acknowledged, and the
 // number of power-ons. The platform keeps shadows, jobs, images, retained
 // messages and persistent MQTT sessions; clean ones end with the connection.
@@ -37,7 +39,7 @@
 // than 4 KiB and one block, or one TLS record over HTTPS. A record never claims
 // what is not in the file.
 //
-// Limitations: one device; a step that is cut short by a lost connection is
+// Limitations: a step that is cut short by a lost connection is
 // repeated on the next one, so that at QoS 0 and 1 a platform may see a report
 // or a device a command twice; paho checks its keep-alive every 5 s, so a PINGREQ
 // comes up to 5 s late; a download goes on for ever while the server cannot be

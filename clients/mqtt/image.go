@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"net/netip"
 	"net/url"
 	"sync"
 	"time"
@@ -126,7 +125,7 @@ func (i *image) download(ctx context.Context, from string) error {
 	}
 	d := i.device
 	req := httpfile.Request{
-		Host: d.env.Device, Addr: netip.AddrPortFrom(d.env.Platform.Addr(), httpsPort).String(),
+		Host: d.env.Device, Addr: d.env.At(httpsPort).String(),
 		Path: where.Path, TLS: d.https, ETag: i.state.ETag, Stall: d.opt.OTAStall, Begin: i.judge,
 	}
 	for pause := firstPause; ; pause = min(2*pause, d.opt.ReconnectMax) {

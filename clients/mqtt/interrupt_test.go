@@ -40,42 +40,42 @@ var shipments = map[string]struct {
 }
 
 // an interruption is called when half of the image has come.
-type interruption func(ctx context.Context, s *session, n *vnet.Network) error
+type interruption func(ctx context.Context, s *clients.Session, n *vnet.Network) error
 
 func outage(d time.Duration) interruption {
-	return func(_ context.Context, _ *session, n *vnet.Network) error {
+	return func(_ context.Context, _ *clients.Session, n *vnet.Network) error {
 		defer time.Sleep(d)
 		return n.Outage(d)
 	}
 }
 
-func reboot(ctx context.Context, s *session, n *vnet.Network) error {
+func reboot(ctx context.Context, s *clients.Session, n *vnet.Network) error {
 	n.Device().Reset()
 	s.PowerOff()
 	time.Sleep(10 * time.Second)
 	return s.PowerOn(ctx)
 }
 
-func restart(ctx context.Context, s *session, n *vnet.Network) error {
+func restart(ctx context.Context, s *clients.Session, n *vnet.Network) error {
 	n.Platform().Reset()
 	time.Sleep(5 * time.Second)
-	return s.RestartPlatform(ctx)
+	return s.Platform.Restart(ctx)
 }
 
-func rebind(_ context.Context, _ *session, n *vnet.Network) error { n.Rebind(); return nil }
+func rebind(_ context.Context, _ *clients.Session, n *vnet.Network) error { n.Rebind(); return nil }
 
 // interruptions, and how many each is.
 var interruptions = map[string]struct {
-	f func(ctx context.Context, s *session, n *vnet.Network) error
+	f func(ctx context.Context, s *clients.Session, n *vnet.Network) error
 	n int64
 }{
-	"none":     {func(context.Context, *session, *vnet.Network) error { return nil }, 0},
+	"none":     {func(context.Context, *clients.Session, *vnet.Network) error { return nil }, 0},
 	"outage":   {outage(90 * time.Second), 1},
 	"long":     {outage(85 * time.Minute), 1},
 	"reboot":   {reboot, 1},
 	"platform": {restart, 1},
 	"rebind":   {rebind, 1},
-	"all": {func(ctx context.Context, s *session, n *vnet.Network) error {
+	"all": {func(ctx context.Context, s *clients.Session, n *vnet.Network) error {
 		err := errors.Join(outage(90*time.Second)(ctx, s, n), reboot(ctx, s, n), restart(ctx, s, n))
 		time.Sleep(20 * time.Second)
 		n.Rebind()
@@ -97,17 +97,16 @@ func TestInterruptions(t *testing.T) {
 						if shipment.edit != nil {
 							shipment.edit(&opt)
 						}
-						s, _, n, end := newSession(t, narrowband(loss), 1, opt)
-						session := s.(*session)
+						s, env, _, n, end := newSession(t, narrowband(loss), 1, opt)
 						var received atomic.Int64
 						happened := make(chan error, 1)
-						session.env.Record = func(e clients.Event) {
+						env.Record = func(e clients.Event) {
 							switch e.Kind {
 							case clients.EventWarning:
 								t.Log(e.Detail)
 							case clients.EventOTAData:
 								if now := received.Add(e.Length); now-e.Length < size/2 && now >= size/2 {
-									go func() { happened <- interrupt.f(t.Context(), session, n) }()
+									go func() { happened <- interrupt.f(t.Context(), s, n) }()
 								}
 							}
 						}
@@ -117,7 +116,7 @@ func TestInterruptions(t *testing.T) {
 						must(t, s.Update(t.Context(), img))
 						must(t, <-happened)
 						t.Logf("%d of %d bytes in %v", received.Load(), size, time.Since(start))
-						got, err := session.env.Flash.Load(imageFile)
+						got, err := env.Flash.Load(imageFile)
 						must(t, err)
 						if !bytes.Equal(got, img.Data) {
 							t.Error("the image on the device differs")

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"net/url"
 	"slices"
 	"time"
@@ -57,7 +56,7 @@ func (d *device) dial(*url.URL, paho.ClientOptions) (net.Conn, error) {
 	d.mu.Unlock()
 	ctx, cancel := context.WithTimeout(d.ctx, d.opt.ConnectTimeout)
 	defer cancel()
-	raw, err := d.env.Device.DialContext(ctx, "tcp", netip.AddrPortFrom(d.env.Platform.Addr(), mqttPort).String())
+	raw, err := d.env.Device.DialContext(ctx, "tcp", d.env.At(mqttPort).String())
 	if err != nil {
 		return nil, err
 	}

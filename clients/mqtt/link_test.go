@@ -22,7 +22,7 @@ func bad() netem.Config {
 }
 
 // everyStep performs all steps.
-func everyStep(ctx context.Context, s clients.Session, size int) error {
+func everyStep(ctx context.Context, s *clients.Session, size int) error {
 	if err := s.Connect(ctx, reading); err != nil {
 		return err
 	}
@@ -42,7 +42,7 @@ func everyStep(ctx context.Context, s clients.Session, size int) error {
 func TestBadLink(t *testing.T) {
 	for name, edit := range variants {
 		t.Run(name, func(t *testing.T) {
-			overLink(t, bad(), 1, edit, func(ctx context.Context, s clients.Session, _ *tap) {
+			overLink(t, bad(), 1, edit, func(ctx context.Context, s *clients.Session, _ *tap) {
 				start := time.Now()
 				must(t, everyStep(ctx, s, 50_000))
 				t.Log(time.Since(start))
@@ -59,7 +59,7 @@ func TestBadLink(t *testing.T) {
 func TestSameSeedSameTrace(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	trace := func(seed uint64) (sizes []string) {
-		overLink(t, bad(), seed, nil, func(ctx context.Context, s clients.Session, tap *tap) {
+		overLink(t, bad(), seed, nil, func(ctx context.Context, s *clients.Session, tap *tap) {
 			must(t, everyStep(ctx, s, 50_000))
 			time.Sleep(time.Minute) // the last acknowledgements
 			sizes = slices.Clone(tap.now().sizes)
@@ -87,7 +87,7 @@ func BenchmarkUpdate1MiB(b *testing.B) {
 	rsaMaterial()
 	b.SetBytes(1 << 20)
 	for b.Loop() {
-		s, _, _, end := newSession(b, netem.Config{MTU: 1500}, 1, DefaultOptions())
+		s, _, _, _, end := newSession(b, netem.Config{MTU: 1500}, 1, DefaultOptions())
 		if err := s.Connect(b.Context(), reading); err != nil {
 			b.Fatal(err)
 		}

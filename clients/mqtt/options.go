@@ -1,8 +1,8 @@
 package mqtt
 
 import (
-	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"slices"
@@ -117,23 +117,29 @@ func (o Options) check() error {
 	)...)
 }
 
+// stack implements clients.Stack.
 type stack struct{ opt Options }
 
-// Start brings up the platform and prepares the device.
-func (s stack) Start(ctx context.Context, env *clients.Env) (clients.Session, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("mqtt: start: %w", err)
-	}
-	session, err := start(s.opt, env)
+// NewPlatform implements clients.Stack.
+func (s stack) NewPlatform(env *clients.Env) (clients.Platform, error) {
+	p, err := NewPlatform(s.opt, env)
 	if err != nil {
-		return nil, fmt.Errorf("mqtt: start: %w", err)
+		return nil, err
 	}
-	return session, nil
+	return p, nil
 }
 
-// tlsConfigs are the two ends' configurations. The platform's MQTT listener
-// demands the device's certificate.
-func tlsConfigs(opt Options, env *clients.Env) (device, platform *tls.Config, err error) {
+// NewDevice implements clients.Stack.
+func (s stack) NewDevice(env *clients.Env) (clients.Device, error) {
+	d, err := NewDevice(s.opt, env)
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// commonTLS is what both ends' configurations share, and the root they trust.
+func commonTLS(opt Options, env *clients.Env, c pki.Credential) (*tls.Config, *x509.CertPool, error) {
 	version := uint16(tls.VersionTLS12)
 	if opt.TLS == "1.3" {
 		version = tls.VersionTLS13
@@ -142,8 +148,13 @@ func tlsConfigs(opt Options, env *clients.Env) (device, platform *tls.Config, er
 	if err != nil {
 		return nil, nil, err
 	}
-	common := &tls.Config{
-		MinVersion: version, MaxVersion: version,
+	cert, err := c.TLS()
+	if err != nil {
+		return nil, nil, err
+	}
+	return &tls.Config{
+		Certificates: []tls.Certificate{cert},
+		MinVersion:   version, MaxVersion: version,
 		KeyLogWriter: env.KeyLog,
 		// What both ends would agree on by themselves depends on the processor
 		// (TLS 1.2) and on the Go version: key shares of hybrid groups make a
@@ -155,17 +166,28 @@ func tlsConfigs(opt Options, env *clients.Env) (device, platform *tls.Config, er
 		CurvePreferences:       []tls.CurveID{tls.X25519, tls.CurveP256},
 		SessionTicketsDisabled: !opt.Resumption,
 		Time:                   env.Now,
+	}, pool, nil
+}
+
+// deviceTLS is the device's configuration.
+func deviceTLS(opt Options, env *clients.Env) (*tls.Config, error) {
+	cfg, pool, err := commonTLS(opt, env, env.PKI.Device)
+	if err != nil {
+		return nil, err
 	}
-	device, platform = common.Clone(), common
-	if device.Certificates, err = certificates(env.PKI.Device); err != nil {
-		return nil, nil, err
+	cfg.RootCAs, cfg.ServerName = pool, env.ServerName()
+	return cfg, nil
+}
+
+// platformTLS is that of the MQTT listener, which demands the device's
+// certificate.
+func platformTLS(opt Options, env *clients.Env) (*tls.Config, error) {
+	cfg, pool, err := commonTLS(opt, env, env.PKI.Server)
+	if err != nil {
+		return nil, err
 	}
-	if platform.Certificates, err = certificates(env.PKI.Server); err != nil {
-		return nil, nil, err
-	}
-	device.RootCAs, device.ServerName = pool, pki.ServerName
-	platform.ClientCAs, platform.ClientAuth = pool, tls.RequireAndVerifyClientCert
-	return device, platform, nil
+	cfg.ClientCAs, cfg.ClientAuth = pool, tls.RequireAndVerifyClientCert
+	return cfg, nil
 }
 
 // withTickets is the configuration of one service's connections in one power
@@ -179,9 +201,4 @@ func withTickets(cfg *tls.Config, opt Options) *tls.Config {
 	cfg = cfg.Clone()
 	cfg.ClientSessionCache = tls.NewLRUClientSessionCache(1)
 	return cfg
-}
-
-func certificates(c pki.Credential) ([]tls.Certificate, error) {
-	cert, err := c.TLS()
-	return []tls.Certificate{cert}, err
 }

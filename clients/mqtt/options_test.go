@@ -70,7 +70,7 @@ func TestStartFails(t *testing.T) {
 		Device: device, Platform: platform, PKI: material(),
 		KeyLog: io.Discard, Record: func(clients.Event) {}, Now: time.Now,
 	}
-	if _, err := stack.Start(t.Context(), env); err == nil {
+	if _, err := clients.Start(t.Context(), stack, env); err == nil {
 		t.Error("started without its port")
 	}
 	if ln, err := platform.Listen("tcp", "10.0.0.1:8883"); err != nil {
@@ -80,7 +80,7 @@ func TestStartFails(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := stack.Start(ctx, env); !errors.Is(err, context.Canceled) {
+	if _, err := clients.Start(ctx, stack, env); !errors.Is(err, context.Canceled) {
 		t.Errorf("start with an ended context: %v", err)
 	}
 }

@@ -7,7 +7,6 @@ import (
 
 	"github.com/thinlink/thinlink/clients"
 	"github.com/thinlink/thinlink/clients/mqtt/jobs"
-	"github.com/thinlink/thinlink/clients/pki"
 )
 
 // job is what the device is to do.
@@ -47,7 +46,7 @@ func (d *device) agent() {
 
 // nextJob asks for the next job, which thereby begins; nil if there is none.
 func (d *device) nextJob(ctx context.Context) (*job, error) {
-	a, err := d.request(ctx, jobs.Topic(pki.DeviceName, "start-next"), func(token string) []byte {
+	a, err := d.request(ctx, jobs.Topic(d.name, "start-next"), func(token string) []byte {
 		return encode(jobUpdate{Details: map[string]string{"step": "download"}, ClientToken: token}, 0)
 	})
 	if err != nil {
@@ -75,7 +74,7 @@ func (d *device) work(ctx context.Context, j *job) error {
 		u = jobUpdate{Status: jobs.Failed, Details: map[string]string{"step": "download", "reason": err.Error()}}
 	}
 	d.record(clients.EventOTAState, "device: "+string(u.Status))
-	a, err := d.request(ctx, jobs.Topic(pki.DeviceName, j.JobID+"/update"), func(token string) []byte {
+	a, err := d.request(ctx, jobs.Topic(d.name, j.JobID+"/update"), func(token string) []byte {
 		u.ClientToken = token
 		return encode(u, 0)
 	})

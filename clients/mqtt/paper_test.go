@@ -57,7 +57,7 @@ var rsaMaterial = sync.OnceValue(func() *pki.Material {
 })
 
 // newSession starts a session over a modelled link; end closes all of it.
-func newSession(tb testing.TB, link netem.Config, seed uint64, opt Options) (s clients.Session, packets *tap, n *vnet.Network, end func()) {
+func newSession(tb testing.TB, link netem.Config, seed uint64, opt Options) (s *clients.Session, env *clients.Env, packets *tap, n *vnet.Network, end func()) {
 	tb.Helper()
 	stack, err := New(opt)
 	if err != nil {
@@ -72,14 +72,15 @@ func newSession(tb testing.TB, link netem.Config, seed uint64, opt Options) (s c
 	if err != nil {
 		tb.Fatal(err)
 	}
-	s, err = stack.Start(tb.Context(), &clients.Env{
+	env = &clients.Env{
 		Device: n.Device(), Platform: n.Platform(), PKI: rsaMaterial(), Seed: seed,
 		Flash: new(flash.Memory), KeyLog: io.Discard, Record: func(clients.Event) {}, Now: time.Now,
-	})
+	}
+	s, err = clients.Start(tb.Context(), stack, env)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return s, packets, n, func() {
+	return s, env, packets, n, func() {
 		if err := s.Close(); err != nil {
 			tb.Errorf("close: %v", err)
 		}
@@ -88,7 +89,7 @@ func newSession(tb testing.TB, link netem.Config, seed uint64, opt Options) (s c
 }
 
 // overLink runs a session over a modelled link in virtual time.
-func overLink(t *testing.T, link netem.Config, seed uint64, edit func(*Options), test func(ctx context.Context, s clients.Session, tap *tap)) {
+func overLink(t *testing.T, link netem.Config, seed uint64, edit func(*Options), test func(ctx context.Context, s *clients.Session, tap *tap)) {
 	t.Helper()
 	opt := DefaultOptions()
 	if edit != nil {
@@ -96,7 +97,7 @@ func overLink(t *testing.T, link netem.Config, seed uint64, edit func(*Options),
 	}
 	rsaMaterial() // outside the bubble, once for all
 	synctest.Test(t, func(t *testing.T) {
-		s, packets, _, end := newSession(t, link, seed, opt)
+		s, _, packets, _, end := newSession(t, link, seed, opt)
 		test(t.Context(), s, packets)
 		end()
 		time.Sleep(time.Hour) // paho may sleep before it connects again
@@ -116,8 +117,8 @@ func TestReferenceExperiment(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		edit    func(*Options)
-		before  func(ctx context.Context, s clients.Session) error // not measured
-		steps   func(ctx context.Context, s clients.Session) error
+		before  func(ctx context.Context, s *clients.Session) error // not measured
+		steps   func(ctx context.Context, s *clients.Session) error
 		window  time.Duration
 		bytes   float64
 		within  float64
@@ -126,19 +127,19 @@ func TestReferenceExperiment(t *testing.T) {
 	}{
 		{
 			name:   "connect",
-			steps:  func(ctx context.Context, s clients.Session) error { return s.Connect(ctx, reading) },
+			steps:  func(ctx context.Context, s *clients.Session) error { return s.Connect(ctx, reading) },
 			window: 2 * time.Minute, bytes: 14907, within: .08, packets: 46, up: .40,
 		},
 		{
 			name:   "steady",
-			before: func(ctx context.Context, s clients.Session) error { return s.Connect(ctx, reading) },
-			steps:  func(context.Context, clients.Session) error { return nil },
+			before: func(ctx context.Context, s *clients.Session) error { return s.Connect(ctx, reading) },
+			steps:  func(context.Context, *clients.Session) error { return nil },
 			window: 10 * time.Minute, bytes: 260, within: 0, packets: 3, up: .63,
 		},
 		{
 			name:   "observe",
-			before: func(ctx context.Context, s clients.Session) error { return s.Connect(ctx, reading) },
-			steps: func(ctx context.Context, s clients.Session) error {
+			before: func(ctx context.Context, s *clients.Session) error { return s.Connect(ctx, reading) },
+			steps: func(ctx context.Context, s *clients.Session) error {
 				for i := range int64(10) {
 					r := reading
 					r.Integer += i
@@ -154,13 +155,13 @@ func TestReferenceExperiment(t *testing.T) {
 		{
 			name:   "command",
 			edit:   func(o *Options) { o.Topics = "plain" },
-			before: func(ctx context.Context, s clients.Session) error { return s.Connect(ctx, reading) },
-			steps:  func(ctx context.Context, s clients.Session) error { return s.Command(ctx, 42) },
+			before: func(ctx context.Context, s *clients.Session) error { return s.Connect(ctx, reading) },
+			steps:  func(ctx context.Context, s *clients.Session) error { return s.Command(ctx, 42) },
 			window: 2 * time.Minute, bytes: 217, within: .05, packets: 2, up: .30,
 		},
 		{
 			name: "ota",
-			steps: func(ctx context.Context, s clients.Session) error {
+			steps: func(ctx context.Context, s *clients.Session) error {
 				if err := s.Connect(ctx, reading); err != nil {
 					return err
 				}
@@ -170,7 +171,7 @@ func TestReferenceExperiment(t *testing.T) {
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			overLink(t, netem.Config{MTU: 1500}, 1, c.edit, func(ctx context.Context, s clients.Session, tap *tap) {
+			overLink(t, netem.Config{MTU: 1500}, 1, c.edit, func(ctx context.Context, s *clients.Session, tap *tap) {
 				if c.before != nil {
 					must(t, c.before(ctx, s))
 					time.Sleep(time.Minute)

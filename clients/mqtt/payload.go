@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/thinlink/thinlink/clients"
-	"github.com/thinlink/thinlink/clients/pki"
 )
 
 // A report in the shadow has the layout of the object it stands for:
@@ -68,9 +67,11 @@ type about struct {
 	Hardware     string `json:"hardware_version"`
 }
 
-var aboutDevice = object{Device: &about{
-	Manufacturer: "thinlink", Model: "reference device", Serial: pki.DeviceName, Firmware: "1.0.0", Hardware: "1.0",
-}}
+func aboutDevice(name string) *object {
+	return &object{Device: &about{
+		Manufacturer: "thinlink", Model: "reference device", Serial: name, Firmware: "1.0.0", Hardware: "1.0",
+	}}
+}
 
 type shadowUpdate struct {
 	State       *shadowState `json:"state,omitempty"`

@@ -8,6 +8,7 @@ import (
 	"github.com/thinlink/thinlink/clients"
 	"github.com/thinlink/thinlink/clients/flash"
 	"github.com/thinlink/thinlink/clients/mqtt/streams"
+	"github.com/thinlink/thinlink/clients/pki"
 )
 
 func TestShadowReport(t *testing.T) {
@@ -83,14 +84,15 @@ func TestEnded(t *testing.T) {
 
 // FuzzReceived hands a device anything on any topic.
 func FuzzReceived(f *testing.F) {
+	d := &device{name: pki.DeviceName}
 	f.Add("$aws/things/thinlink-device-0001/shadow/update/delta", `{"state":{"command":7}}`)
 	f.Add("$aws/things/thinlink-device-0001/shadow/update/accepted", `{"clientToken":"t"}`)
 	f.Add("$aws/things/thinlink-device-0001/jobs/notify-next", `{}`)
 	f.Add(chunkTopic(chunkResponse, "j", 0), "data")
 	f.Add(pushPrefix+"j/000000", "data")
-	f.Add(streamTopic("j", "data/cbor"), string(streams.Block{Payload: []byte("data")}.Encode()))
-	f.Add(streamTopic("j", "rejected/cbor"), string((&streams.Rejection{Code: "ResourceNotFound"}).Encode()))
-	f.Add(commandTopic, `{"command":7}`)
+	f.Add(d.streamTopic("j", "data/cbor"), string(streams.Block{Payload: []byte("data")}.Encode()))
+	f.Add(d.streamTopic("j", "rejected/cbor"), string((&streams.Rejection{Code: "ResourceNotFound"}).Encode()))
+	f.Add(d.commandTopic(), `{"command":7}`)
 	f.Fuzz(func(t *testing.T, topic, payload string) {
 		env := &clients.Env{Flash: new(flash.Memory), Record: func(clients.Event) {}}
 		d, err := newDevice(DefaultOptions(), env, nil)

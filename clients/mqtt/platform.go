@@ -1,11 +1,13 @@
 package mqtt
 
 import (
+	"context"
 	"crypto/tls"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
+	"strings"
 	"sync"
 
 	"github.com/thinlink/thinlink/clients"
@@ -14,11 +16,13 @@ import (
 	"github.com/thinlink/thinlink/clients/mqtt/jobs"
 	"github.com/thinlink/thinlink/clients/mqtt/shadow"
 	"github.com/thinlink/thinlink/clients/mqtt/streams"
-	"github.com/thinlink/thinlink/clients/pki"
 )
 
-// platform is the broker, its services and the application behind them.
-type platform struct {
+var _ clients.Platform = (*Platform)(nil)
+
+// Platform implements clients.Platform: the broker, its services and the
+// application behind them. It serves any number of devices.
+type Platform struct {
 	opt     Options
 	env     *clients.Env
 	tls     *tls.Config
@@ -28,17 +32,27 @@ type platform struct {
 	streams *streams.Service
 	files   httpfile.Files
 
-	mu      sync.Mutex
-	broker  *broker.Broker
-	stop    []func() error   // ends what runs, in reverse order
-	reading *clients.Reading // awaited on the plain topic
-	arrived chan struct{}    // closed when it has come
-	ended   map[string]chan jobs.Execution
-	images  map[string][]byte // by job, for ThingsBoard's chunks
+	arrivals clients.Arrivals // on the plain topics
+
+	mu     sync.Mutex
+	broker *broker.Broker
+	stop   []func() error // ends what runs, in reverse order
+	offers int
+	ended  map[string]chan jobs.Execution
+	images map[string][]byte // by job, for ThingsBoard's chunks
 }
 
-func newPlatform(opt Options, env *clients.Env, cfg *tls.Config) (*platform, error) {
-	p := &platform{
+// NewPlatform starts broker and file server on Env.Platform. Errors: options
+// out of range, certificates, ports in use.
+func NewPlatform(opt Options, env *clients.Env) (*Platform, error) {
+	if err := opt.check(); err != nil {
+		return nil, fmt.Errorf("mqtt: %w", err)
+	}
+	cfg, err := platformTLS(opt, env)
+	if err != nil {
+		return nil, fmt.Errorf("mqtt: platform: %w", err)
+	}
+	p := &Platform{
 		opt: opt, env: env, tls: cfg, public: cfg.Clone(), streams: streams.New(),
 		ended: make(map[string]chan jobs.Execution), images: make(map[string][]byte),
 	}
@@ -48,13 +62,13 @@ func newPlatform(opt Options, env *clients.Env, cfg *tls.Config) (*platform, err
 	})
 	p.jobs = jobs.New(env.Now, p.jobChanged)
 	if err := p.start(); err != nil {
-		return nil, errors.Join(err, p.close())
+		return nil, errors.Join(fmt.Errorf("mqtt: platform: %w", err), p.close())
 	}
 	return p, nil
 }
 
 // start serves with a new broker, which has what the one before it kept.
-func (p *platform) start() error {
+func (p *Platform) start() error {
 	limits := broker.Options{MaxQueued: maxChunks, MaxRetained: maxChunks}
 	if p.opt.OTA == "push" {
 		limits.MaxInflight = p.opt.Window
@@ -69,7 +83,7 @@ func (p *platform) start() error {
 	if err := errors.Join(p.shadow.Serve(b), p.jobs.Serve(b), p.streams.Serve(b)); err != nil {
 		return err
 	}
-	if _, err := b.Subscribe(reportTopic, p.reported); err != nil {
+	if _, err := b.Subscribe(reportTopic("+"), p.reported); err != nil {
 		return err
 	}
 	if _, err := b.Subscribe(chunkRequest+"+/chunk/+", p.sendChunk); err != nil {
@@ -91,66 +105,94 @@ func (p *platform) start() error {
 	return nil
 }
 
-func (p *platform) ending(f func() error) {
+func (p *Platform) ending(f func() error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.stop = append(p.stop, f)
 }
 
-// restart ends the broker and the file server and starts them again.
-func (p *platform) restart() error { return errors.Join(p.close(), p.start()) }
+// Restart implements clients.Platform: shadows, jobs, images, retained messages
+// and persistent MQTT sessions are kept, clean sessions are not.
+func (p *Platform) Restart(ctx context.Context) error {
+	if err := errors.Join(p.close(), p.start()); err != nil {
+		return fmt.Errorf("mqtt: restart platform: %w", err)
+	}
+	return ctx.Err()
+}
 
-func (p *platform) current() *broker.Broker {
+func (p *Platform) current() *broker.Broker {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.broker
 }
 
-func (p *platform) listen(port uint16) (net.Listener, error) {
-	return p.env.Platform.Listen("tcp", netip.AddrPortFrom(p.env.Platform.Addr(), port).String())
+func (p *Platform) listen(port uint16) (net.Listener, error) {
+	return p.env.Platform.Listen("tcp", p.env.At(port).String())
 }
 
 // reported is the application's end of plain reports.
-func (p *platform) reported(m broker.Message) {
+func (p *Platform) reported(m broker.Message) {
 	r, err := parsePlainReport(m.Payload)
 	if err != nil {
 		p.env.Record(clients.Event{Kind: clients.EventWarning, Detail: fmt.Sprintf("report: %v", err)})
 		return
 	}
 	p.env.Record(clients.Event{Kind: clients.EventReport, Detail: m.Topic})
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.reading != nil && *p.reading == r {
-		p.reading = nil
-		close(p.arrived)
-	}
+	device := strings.TrimSuffix(strings.TrimPrefix(m.Topic, "thinlink/"), "/report")
+	p.arrivals.Arrived(device, r)
 }
 
-// await returns a channel that is closed when the reading has arrived.
-func (p *platform) await(r clients.Reading) <-chan struct{} {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.reading, p.arrived = &r, make(chan struct{})
-	return p.arrived
+// Connected implements clients.Platform: whoever has reported has connected.
+func (p *Platform) Connected(context.Context, string) error { return nil }
+
+// Await implements clients.Platform. Readings in shadows are confirmed to the
+// device instead.
+func (p *Platform) Await(device string, r clients.Reading) (<-chan struct{}, error) {
+	return p.arrivals.Await(device, r), nil
 }
 
-// command sends a command: on a plain topic, or as desired state.
-func (p *platform) command(value int64) error {
+// Command implements clients.Platform: on a plain topic, or as desired state.
+func (p *Platform) Command(_ context.Context, device string, value int64) error {
 	if p.opt.Topics == "plain" {
-		return p.current().Publish(broker.Message{Topic: commandTopic, Payload: plainCommand(value), QoS: byte(p.opt.QoS)})
+		return p.current().Publish(broker.Message{Topic: commandTopic(device), Payload: plainCommand(value), QoS: byte(p.opt.QoS)})
 	}
 	desired := encode(shadowUpdate{State: &shadowState{Desired: &object{Command: &value}}}, 0)
-	p.shadow.Do(pki.DeviceName, "update", desired, byte(p.opt.QoS))
+	p.shadow.Do(device, "update", desired, byte(p.opt.QoS))
 	return nil
 }
 
-// offer puts the image where devices get it and a job for it in the queue; the
-// channel delivers how the job ended.
-func (p *platform) offer(job string, doc jobDocument, data []byte) (<-chan jobs.Execution, error) {
+// Update implements clients.Platform: it offers the image as a job. It returns
+// when the device has reported how it ended.
+func (p *Platform) Update(ctx context.Context, device string, img clients.Image) error {
+	p.mu.Lock()
+	p.offers++
+	job := fmt.Sprintf("update-%06d", p.offers)
+	p.mu.Unlock()
+	ended, err := p.offer(device, job, jobDocument{
+		Operation: "update", Name: img.Name, Version: img.Version, Size: int64(len(img.Data)),
+		SHA256: hex.EncodeToString(img.SHA256[:]),
+	}, img.Data)
+	if err != nil {
+		return fmt.Errorf("mqtt: update: %w", err)
+	}
+	select {
+	case e := <-ended:
+		if e.Status != jobs.Succeeded {
+			return fmt.Errorf("mqtt: update: job %s: %s", e.Status, e.StatusDetails["reason"])
+		}
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("mqtt: update: %w", ctx.Err())
+	}
+}
+
+// offer puts the image where devices get it and a job for it in the device's
+// queue; the channel delivers how the job ended.
+func (p *Platform) offer(device, job string, doc jobDocument, data []byte) (<-chan jobs.Execution, error) {
 	switch p.opt.OTA {
 	case "https":
 		path := fmt.Sprintf("/firmware/%s-%s.bin", doc.Name, doc.Version)
-		doc.URL, doc.ETag = "https://"+pki.ServerName+path, p.files.Put(path, data)
+		doc.URL, doc.ETag = "https://"+p.env.ServerName()+path, p.files.Put(path, data)
 	case "chunks":
 		doc.Stream, doc.Revision = job, p.streams.Put(job, data)
 	case "push":
@@ -163,10 +205,10 @@ func (p *platform) offer(job string, doc jobDocument, data []byte) (<-chan jobs.
 	p.mu.Lock()
 	p.ended[job], p.images[job] = done, data
 	p.mu.Unlock()
-	return done, p.jobs.Create(pki.DeviceName, job, encode(doc, 0), byte(p.opt.QoS))
+	return done, p.jobs.Create(device, job, encode(doc, 0), byte(p.opt.QoS))
 }
 
-func (p *platform) jobChanged(e jobs.Execution) {
+func (p *Platform) jobChanged(e jobs.Execution) {
 	p.env.Record(clients.Event{Kind: clients.EventOTAState, Detail: "platform: " + string(e.Status)})
 	if !e.Status.Terminal() {
 		return
@@ -182,8 +224,16 @@ func (p *platform) jobChanged(e jobs.Execution) {
 	}
 }
 
+// Close implements clients.Platform.
+func (p *Platform) Close() error {
+	if err := p.close(); err != nil && !errors.Is(err, context.Canceled) {
+		return fmt.Errorf("mqtt: close: %w", err)
+	}
+	return nil
+}
+
 // close ends what runs. Closing twice is no error.
-func (p *platform) close() error {
+func (p *Platform) close() error {
 	p.mu.Lock()
 	stop := p.stop
 	p.stop = nil

@@ -23,7 +23,7 @@ const pushPrefix = "thinlink/firmware/"
 const maxChunks = 1 << 16
 
 // push publishes the chunks.
-func (p *platform) push(topic string, data []byte) error {
+func (p *Platform) push(topic string, data []byte) error {
 	size := int(p.opt.BlockSize)
 	if n := (len(data) + size - 1) / size; n > maxChunks {
 		return fmt.Errorf("image of %d bytes has %d chunks: want at most %d, by a larger block_size", len(data), n, maxChunks)

@@ -35,9 +35,13 @@ var reading = clients.Reading{
 
 // world is a session, and what it recorded.
 type world struct {
-	*session
-	t      *testing.T
-	device *memhost.Host
+	*clients.Session
+	t        *testing.T
+	opt      Options
+	env      *clients.Env
+	platform *Platform
+	device   *memhost.Host
+
 	mu     sync.Mutex
 	events []clients.Event
 	onData func(offset int64)
@@ -55,22 +59,36 @@ func run(t *testing.T, edit func(*Options), test func(w *world)) {
 			t.Fatal(err)
 		}
 		device, platform := memhost.Pair(100 * time.Millisecond)
-		w := &world{t: t, device: device}
-		env := &clients.Env{
+		w := &world{t: t, opt: opt, device: device}
+		w.env = &clients.Env{
 			Device: device, Platform: platform, PKI: material(), Seed: 1,
 			Flash: new(flash.Memory), KeyLog: io.Discard, Record: w.record, Now: time.Now,
 		}
-		s, err := stack.Start(t.Context(), env)
+		w.Session, err = clients.Start(t.Context(), stack, w.env)
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.session = s.(*session)
+		w.platform = w.Platform.(*Platform)
 		test(w)
 		if err := w.Close(); err != nil {
 			t.Errorf("close: %v", err)
 		}
 		time.Sleep(opt.ReconnectMax + time.Minute) // paho may sleep before it connects again
 	})
+}
+
+// current is the device in its present life.
+func (w *world) current() *device { return w.Device.(*Device).current() }
+
+// replace puts another device in place of the present one, without booting it.
+func (w *world) replace() *device {
+	w.t.Helper()
+	cfg, err := deviceTLS(w.opt, w.env)
+	w.must(err)
+	d, err := newDevice(w.opt, w.env, cfg)
+	w.must(err)
+	w.Device.(*Device).life = d
+	return d
 }
 
 func (w *world) record(e clients.Event) {

@@ -16,7 +16,7 @@ import (
 )
 
 // lastJob is the identifier of the session's last job.
-func (w *world) lastJob() string { return fmt.Sprintf("update-%06d", w.updates) }
+func (w *world) lastJob() string { return fmt.Sprintf("update-%06d", w.platform.offers) }
 
 // What is wrong with an image ends its job with a reason, and the next one
 // goes well.
@@ -149,7 +149,7 @@ func TestPushedChunksComeAgain(t *testing.T) {
 				w.platform.mu.Lock()
 				w.platform.broker = broker.New(broker.Options{})
 				w.platform.mu.Unlock()
-				w.must(w.platform.restart())
+				w.must(w.platform.Restart(w.t.Context()))
 				w.must(w.platform.push(pushPrefix+w.lastJob(), newImage(200_000).Data))
 			}()
 		})
@@ -217,9 +217,7 @@ func TestUpdateOverPowerCuts(t *testing.T) {
 func (w *world) powerCycle() {
 	w.t.Helper()
 	w.current().kill()
-	d, err := newDevice(w.opt, w.env, w.deviceTLS)
-	w.must(err)
-	w.session.device = d
+	w.replace()
 }
 
 // What a device has published at QoS 1 and got no acknowledgement for comes
@@ -233,8 +231,8 @@ func TestMessagesOutliveReboot(t *testing.T) {
 		w.must(err)
 		sent := reading
 		sent.Integer = 99
-		arrived := w.platform.await(sent)
-		d.client.Publish(reportTopic, 1, false, plainReport(sent))
+		arrived := w.platform.arrivals.Await(pki.DeviceName, sent)
+		d.client.Publish(d.reportTopic(), 1, false, plainReport(sent))
 		time.Sleep(time.Second)
 		select {
 		case <-l.lost:
@@ -301,9 +299,7 @@ func TestTicketsOutliveConnections(t *testing.T) {
 			}
 			w.device.Cut()
 			w.PowerOff()
-			d, err := newDevice(w.opt, w.env, w.deviceTLS)
-			w.must(err)
-			w.session.device = d
+			d := w.replace()
 			watch()
 			w.must(d.start(w.t.Context()))
 			w.must(w.Update(w.t.Context(), newImage(1000)))

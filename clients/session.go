@@ -1,0 +1,76 @@
+package clients
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// Session is a device and its platform, ready for the steps of a scenario.
+// Steps are called one at a time. Each returns when both ends have finished
+// the exchange as the step defines, or with the reason why they cannot.
+type Session struct {
+	Device
+	Platform Platform
+	name     string
+}
+
+// Join makes a session of a device and the platform that knows it by its name.
+func Join(d Device, p Platform, name string) *Session { return &Session{d, p, name} }
+
+// Start brings up both ends of a stack. It sends nothing over the link.
+func Start(ctx context.Context, stack Stack, env *Env) (*Session, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("start: %w", err)
+	}
+	p, err := stack.NewPlatform(env)
+	if err != nil {
+		return nil, fmt.Errorf("start: %w", err)
+	}
+	d, err := stack.NewDevice(env)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("start: %w", err), p.Close())
+	}
+	return Join(d, p, env.DeviceName()), nil
+}
+
+// Connect takes the device from power-on to the first report that the
+// platform's application has received.
+func (s *Session) Connect(ctx context.Context, first Reading) error {
+	arrived, err := s.Platform.Await(s.name, first)
+	if err != nil {
+		return err
+	}
+	if err := s.Device.Connect(ctx, first, arrived); err != nil {
+		return err
+	}
+	return s.Platform.Connected(ctx, s.name)
+}
+
+// Report sends one changed reading from device to platform.
+func (s *Session) Report(ctx context.Context, r Reading) error {
+	arrived, err := s.Platform.Await(s.name, r)
+	if err != nil {
+		return err
+	}
+	return s.Device.Report(ctx, r, arrived)
+}
+
+// Command sends one integer from the platform to the device's application.
+func (s *Session) Command(ctx context.Context, value int64) error {
+	return s.Device.Command(ctx, value, func(ctx context.Context) error {
+		return s.Platform.Command(ctx, s.name, value)
+	})
+}
+
+// Update offers the image and returns when the platform knows how the update
+// ended. It is called after Connect.
+func (s *Session) Update(ctx context.Context, img Image) error {
+	if err := s.Expect(img); err != nil {
+		return err
+	}
+	return s.Platform.Update(ctx, s.name, img)
+}
+
+// Close ends device and platform.
+func (s *Session) Close() error { return errors.Join(s.Device.Close(), s.Platform.Close()) }
