@@ -80,7 +80,7 @@ func count(n int, thing string) string {
 func size(v float64) string { return units.Bytes(v + 0.5).Human() }
 
 func (a *Answer) text(b *bytes.Buffer) {
-	fmt.Fprintf(b, "%s: %d devices, %s of %s, %s, %s\n", a.name(), a.Devices, count(a.Cells, "cell"), count(a.Carriers, "carrier"), a.Technology,
+	fmt.Fprintf(b, "%s: %d devices in %s of %s, %s, %s\n", a.name(), a.Devices, count(a.Cells, "cell"), count(a.Carriers, "carrier"), a.Technology,
 		units.FormatDuration(time.Duration(a.DurationS*float64(time.Second))))
 	fmt.Fprintf(b, "  %.4g reports/s, %.4g kbit/s up and %.4g kbit/s down on the air in all cells\n",
 		a.Offered.ReportsPerS, a.Offered.UpBPS/1000, a.Offered.DownBPS/1000)
