@@ -159,8 +159,10 @@ func TestCapacity(t *testing.T) {
 	}
 }
 
-func TestCampaignConcurrency(t *testing.T) {
-	d := &Deployment{Technology: "nbiot", Carriers: 4, Duration: 10 * time.Hour, Mode: StandAlone,
+// campaignCell is a cell of good coverage for campaigns.
+func campaignCell(t *testing.T, carriers int) (*Deployment, *radio) {
+	t.Helper()
+	d := &Deployment{Technology: "nbiot", Carriers: carriers, Duration: 10 * time.Hour, Mode: StandAlone,
 		Coverage:     []Class{{Name: "CE0", Share: 1, Profile: "nbiot", Period: 40 * time.Millisecond, Preambles: 48, Repetitions: 1, Attempts: 10}},
 		RandomAccess: RandomAccess{Attempts: 10, BackOff: time.Second, Window: 10 * time.Second},
 		RRC:          RRC{Connected: 1000, Response: 7, Request: 11, Setup: 40, Complete: 25, Release: 12}}
@@ -168,6 +170,11 @@ func TestCampaignConcurrency(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return d, r
+}
+
+func TestCampaignConcurrency(t *testing.T) {
+	d, r := campaignCell(t, 4)
 	last := func(limit int) float64 {
 		p := &population{group: "g", interval: 100 * time.Hour, count: 100,
 			sig: Signature{Update: []Step{{1, 1, 60, 1000, 30 * time.Second}, {1, 1, 60, 1000, 30 * time.Second}}},
@@ -191,14 +198,7 @@ func TestCampaignConcurrency(t *testing.T) {
 // time-out: they end if each call goes on where the last one stopped, and never
 // if it starts over.
 func TestCampaignRetries(t *testing.T) {
-	d := &Deployment{Technology: "nbiot", Carriers: 1, Duration: 10 * time.Hour, Mode: StandAlone,
-		Coverage:     []Class{{Name: "CE0", Share: 1, Profile: "nbiot", Period: 40 * time.Millisecond, Preambles: 48, Repetitions: 1, Attempts: 10}},
-		RandomAccess: RandomAccess{Attempts: 10, BackOff: time.Second, Window: 10 * time.Second},
-		RRC:          RRC{Connected: 1000, Response: 7, Request: 11, Setup: 40, Complete: 25, Release: 12}}
-	r, err := d.radio(&d.Coverage[0])
-	if err != nil {
-		t.Fatal(err)
-	}
+	d, r := campaignCell(t, 1)
 	step := Step{1, 1, 60, 1000, time.Minute}
 	for _, c := range []struct {
 		resumes         bool
