@@ -2,6 +2,7 @@
 # make demo    the reference experiment of 2020 over a LAN and over NB-IoT
 # make test    every test, with the race detector where a C compiler is there
 # make test-kernel   the tests that need the kernel's netem, in a virtual machine
+# make test-kernel-arm64   the same under an arm64 kernel, which stands in for a Raspberry Pi
 # make check   format, vet, lint, import directions
 # make bench   speed of the simulator and its parts
 # make fuzz    each fuzz target for FUZZTIME
@@ -50,9 +51,12 @@ clean:
 # cache directory.
 KERNEL_TESTS = ./netem/tc ./lab
 
-.PHONY: test-kernel
+.PHONY: test-kernel test-kernel-arm64
 test-kernel:
 	$(GO) run ./internal/vm/kerneltest -run '^TestKernel' $(KERNEL_TESTS)
+
+test-kernel-arm64:
+	$(GO) run ./internal/vm/kerneltest -arch arm64 -limit 30m -run '^TestKernel' $(KERNEL_TESTS)
 
 # Engines sim and vm side by side: the table of VALIDATION.md.
 .PHONY: agreement

@@ -90,7 +90,7 @@ func TestKernelRuns(t *testing.T) {
 	dir := t.TempDir()
 	runs := kernelRuns(t, Matrix{
 		Scenarios: []string{"bulk"}, Stacks: []string{"tcp"}, Profiles: []string{"ethernet"}, Out: dir,
-		Sets: []Setting{{"link.rate", "100kbit"}, {"link.delay", "100ms"}, {"link.loss", "2%"}, {"size", "100KiB"}},
+		Sets: []Setting{{"link.rate", "100kbit"}, {"link.delay", "100ms"}, {"link.loss", "10%"}, {"size", "100KiB"}},
 	})
 	for _, set := range []Setting{{"ip", "6"}, {"tcp.device.personality", "lwip"}} {
 		other := *runs[0]
@@ -117,10 +117,10 @@ func checkKernelRun(t *testing.T, run *Run, res *measure.Result, dir string) {
 	t.Helper()
 	name := run.Scenario.Name
 	// 100 KiB at 100 kbit/s are 8.7 s with headers, and a little for losses.
-	if !res.Completed || res.CompletionS < 8.6 || res.CompletionS > 15 {
+	if !res.Completed || res.CompletionS < 8.6 || res.CompletionS > 40 {
 		t.Errorf("%s: completed %v in %.2f s: %s", name, res.Completed, res.CompletionS, res.Error)
 	}
-	if res.Down.Packets < 70 || res.Down.Packets > 100 || res.Down.Dropped == 0 || res.Retransmissions.TCP == 0 {
+	if res.Down.Packets < 70 || res.Down.Packets > 130 || res.Down.Dropped == 0 || res.Retransmissions.TCP == 0 {
 		t.Errorf("%s: %+v, %+v", name, res.Down, res.Retransmissions)
 	}
 	if res.Bulk == nil || res.Bulk.Bytes != 100<<10 || res.Bulk.RateBPS < 60_000 || res.Bulk.RateBPS > 101_000 {

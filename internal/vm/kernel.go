@@ -74,7 +74,7 @@ var imageName = regexp.MustCompile(`linux-image-([0-9][0-9a-z.+-]*-cloud-[a-z0-9
 // download gets the package with apt, which checks its signature, and unpacks
 // it beside the others.
 func download(ctx context.Context, arch *Architecture, dir string) error {
-	for _, tool := range []string{"apt-get", "apt-cache", "dpkg-deb"} {
+	for _, tool := range []string{"apt-get", "apt-cache", "dpkg", "dpkg-deb"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			return &MissingError{
 				"engine vm gets its kernel with " + tool + ", which is not there",
@@ -87,7 +87,11 @@ func download(ctx context.Context, arch *Architecture, dir string) error {
 		return fmt.Errorf("vm: %w", err)
 	}
 	defer os.RemoveAll(tmp)
-	pkg, err := output(ctx, tmp, "apt-cache", "depends", arch.kernel)
+	env, err := foreign(ctx, arch, tmp)
+	if err != nil {
+		return err
+	}
+	pkg, err := output(ctx, tmp, env, "apt-cache", "depends", arch.kernel)
 	if err != nil {
 		return &MissingError{"apt does not know " + arch.kernel, "sudo apt-get update"}
 	}
@@ -95,22 +99,61 @@ func download(ctx context.Context, arch *Architecture, dir string) error {
 	if name == nil {
 		return &MissingError{"apt does not know which kernel " + arch.kernel + " stands for", "sudo apt-get update"}
 	}
-	if _, err := output(ctx, tmp, "apt-get", "download", "-q", name[0]); err != nil {
+	if _, err := output(ctx, tmp, env, "apt-get", "download", "-q", name[0]); err != nil {
 		return fmt.Errorf("vm: download of %s: %w; try sudo apt-get update", name[0], err)
 	}
 	debs, _ := filepath.Glob(filepath.Join(tmp, "*.deb"))
 	if len(debs) != 1 {
 		return fmt.Errorf("vm: download of %s left %d packages", name[0], len(debs))
 	}
-	if _, err := output(ctx, tmp, "dpkg-deb", "-x", debs[0], "root"); err != nil {
+	if _, err := output(ctx, tmp, nil, "dpkg-deb", "-x", debs[0], "root"); err != nil {
 		return fmt.Errorf("vm: unpack %s: %w", name[0], err)
 	}
 	return arrange(ctx, filepath.Join(tmp, "root"), name[1], filepath.Join(dir, name[1]))
 }
 
-func output(ctx context.Context, dir string, args ...string) (string, error) {
+// foreign is the environment in which apt knows the packages of an
+// architecture that is not this machine's: it keeps lists of its own below
+// dir, and the machine's stay as they are (apt.conf(5)).
+func foreign(ctx context.Context, arch *Architecture, dir string) (env []string, err error) {
+	own, err := output(ctx, dir, nil, "dpkg", "--print-architecture")
+	if err != nil {
+		return nil, fmt.Errorf("vm: %w", err)
+	}
+	if strings.TrimSpace(own) == arch.Name {
+		return nil, nil
+	}
+	for _, name := range []string{"state/lists/partial", "cache/archives/partial"} {
+		if err := os.MkdirAll(filepath.Join(dir, name), 0o755); err != nil {
+			return nil, fmt.Errorf("vm: %w", err)
+		}
+	}
+	conf := filepath.Join(dir, "apt.conf")
+	err = errors.Join(
+		os.WriteFile(filepath.Join(dir, "state", "status"), nil, 0o644),
+		os.WriteFile(conf, fmt.Appendf(nil, `APT::Architecture %q;
+APT::Architectures { %[1]q; };
+APT::Sandbox::User "root";
+Acquire::Languages "none";
+Dir::State %q;
+Dir::State::status %q;
+Dir::Cache %q;
+`, arch.Name, filepath.Join(dir, "state"), filepath.Join(dir, "state", "status"), filepath.Join(dir, "cache")), 0o644))
+	if err != nil {
+		return nil, fmt.Errorf("vm: %w", err)
+	}
+	env = []string{"APT_CONFIG=" + conf}
+	if _, err := output(ctx, dir, env, "apt-get", "update", "-q"); err != nil {
+		return nil, fmt.Errorf("vm: apt's lists for %s: %w", arch.Name, err)
+	}
+	return env, nil
+}
+
+// output runs a program and returns what it prints; env is added to the
+// environment.
+func output(ctx context.Context, dir string, env []string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
-	cmd.Dir = dir
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
 	out, err := cmd.Output()
 	if exit := new(exec.ExitError); errors.As(err, &exit) {
 		err = fmt.Errorf("%w: %s", err, strings.TrimSpace(string(exit.Stderr)))
@@ -168,7 +211,7 @@ func unpackModules(ctx context.Context, dir string) error {
 	const batch = 500
 	for len(packed) > 0 {
 		n := min(batch, len(packed))
-		if _, err := output(ctx, dir, append([]string{"xz", "-d"}, packed[:n]...)...); err != nil {
+		if _, err := output(ctx, dir, nil, append([]string{"xz", "-d"}, packed[:n]...)...); err != nil {
 			return fmt.Errorf("vm: unpack modules: %w", err)
 		}
 		packed = packed[n:]

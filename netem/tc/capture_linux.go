@@ -1,9 +1,11 @@
 package tc
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -16,7 +18,8 @@ import (
 type Capture struct {
 	file     *os.File
 	raw      syscall.RawConn
-	toDevice int // index of the router's device towards the device
+	toDevice int            // index of the router's device towards the device
+	headers  map[int][]byte // what the router writes before IP packets, by device
 
 	once   sync.Once
 	done   chan struct{}
@@ -31,7 +34,9 @@ const (
 )
 
 func (b *Testbed) newCapture() (*Capture, error) {
-	c := &Capture{toDevice: b.down.index, done: make(chan struct{})}
+	c := &Capture{toDevice: b.down.index, done: make(chan struct{}), headers: map[int][]byte{
+		b.down.index: slices.Concat(deviceMAC, toDeviceMAC), b.up.index: slices.Concat(platformMAC, toPlatformMAC),
+	}}
 	err := b.router.do(func() (err error) {
 		c.file, err = packetSocket()
 		return err
@@ -47,10 +52,10 @@ func (b *Testbed) newCapture() (*Capture, error) {
 	return c, nil
 }
 
-// packetSocket sees every packet of the thread's namespace from its network
+// packetSocket sees every packet of the thread's namespace from its Ethernet
 // header on (packet(7)).
 func packetSocket() (*os.File, error) {
-	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, hostToNet(unix.ETH_P_ALL))
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, hostToNet(unix.ETH_P_ALL))
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +108,7 @@ func (c *Capture) read() {
 
 func (c *Capture) take(data, oob []byte, from unix.Sockaddr) {
 	ll, ok := from.(*unix.SockaddrLinklayer)
-	if !ok || ll.Protocol != uint16(hostToNet(unix.ETH_P_IP)) && ll.Protocol != uint16(hostToNet(unix.ETH_P_IPV6)) {
+	if !ok || len(data) < ethernetHeader || ll.Protocol != uint16(hostToNet(unix.ETH_P_IP)) && ll.Protocol != uint16(hostToNet(unix.ETH_P_IPV6)) {
 		return
 	}
 	at, err := timestamp(oob)
@@ -111,8 +116,10 @@ func (c *Capture) take(data, oob []byte, from unix.Sockaddr) {
 		c.err = fmt.Errorf("capture: %w", err)
 		return
 	}
-	f := frame{at: at, towardsDevice: ll.Ifindex == c.toDevice, out: ll.Pkttype == unix.PACKET_OUTGOING, data: make([]byte, len(data))}
-	copy(f.data, data)
+	header, ip := data[:ethernetHeader], data[ethernetHeader:]
+	want := native.AppendUint16(slices.Clone(c.headers[ll.Ifindex]), ll.Protocol)
+	f := frame{at: at, towardsDevice: ll.Ifindex == c.toDevice, out: ll.Pkttype == unix.PACKET_OUTGOING, data: slices.Clone(ip)}
+	f.damaged = f.out && !bytes.Equal(header, want)
 	c.frames = append(c.frames, f)
 }
 

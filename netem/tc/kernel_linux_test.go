@@ -206,7 +206,11 @@ func checkRate(t *testing.T, dir netem.Direction, c netem.DirectionConfig, list 
 	}
 }
 
-// checkLoss: independent losses are within their 99 % interval.
+// certain bounds a normal deviate: a correct kernel fails once in 16,000 checks.
+const certain = 4
+
+// checkLoss: independent losses are within their interval; 99 % of them would
+// be within 2.576 standard deviations, which the log tells.
 func checkLoss(t *testing.T, dir netem.Direction, p float64, list []Passage) (delivered int) {
 	t.Helper()
 	lost := 0
@@ -221,11 +225,11 @@ func checkLoss(t *testing.T, dir netem.Direction, p float64, list []Passage) (de
 		}
 	}
 	n := float64(len(list))
-	const z = 2.576
-	slack := z*math.Sqrt(n*p*(1-p)) + 0.5
-	t.Logf("%v: %d of %.0f packets lost, %.2f %%", dir, lost, n, 100*float64(lost)/n)
-	if math.Abs(float64(lost)-n*p) > slack {
-		t.Errorf("%v: %d of %.0f packets lost, want %.1f +- %.1f", dir, lost, n, n*p, slack)
+	deviation := math.Sqrt(n * p * (1 - p))
+	off := (float64(lost) - n*p) / deviation
+	t.Logf("%v: %d of %.0f packets lost, %.2f %%, %+.2f standard deviations", dir, lost, n, 100*float64(lost)/n, off)
+	if math.Abs(off) > certain {
+		t.Errorf("%v: %d of %.0f packets lost, want %.1f +- %.1f", dir, lost, n, n*p, certain*deviation)
 	}
 	return delivered
 }
@@ -241,7 +245,7 @@ func TestKernelDistributions(t *testing.T) {
 			tx, _ := ends(t, b)
 			send(t, tx[netem.Up], 0, n, 20, 500*ms)
 			time.Sleep(time.Second)
-			// Kolmogorov-Smirnov against the quantiles, at the 1 % level.
+			// Kolmogorov-Smirnov against the quantiles, at the 0.01 % level.
 			below := 0.
 			quantile := quantiles(c)
 			var worst float64
@@ -257,7 +261,7 @@ func TestKernelDistributions(t *testing.T) {
 				}
 				worst = max(worst, math.Abs(below/n-u))
 			}
-			if limit := 1.63 / math.Sqrt(n); worst > limit || len(list) != n {
+			if limit := 2.23 / math.Sqrt(n); worst > limit || len(list) != n {
 				t.Errorf("%d packets; the distribution is off by %.4f, want at most %.4f", len(list), worst, limit)
 			}
 		})
@@ -327,7 +331,7 @@ func TestKernelDamage(t *testing.T) {
 			t.Errorf("lost for reason %q", p.Lost)
 		}
 	}
-	slack := 2.576 * math.Sqrt(n*0.1*0.9)
+	slack := certain * math.Sqrt(n*0.1*0.9)
 	if math.Abs(float64(damaged)-n*0.1) > slack {
 		t.Errorf("%d damaged packets, want %d +- %.0f", damaged, n/10, slack)
 	}

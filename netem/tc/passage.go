@@ -1,6 +1,7 @@
 package tc
 
 import (
+	"encoding/binary"
 	"slices"
 	"time"
 
@@ -24,6 +25,7 @@ type frame struct {
 	at            time.Time
 	towardsDevice bool // on the router's device there
 	out           bool // leaving, not coming
+	damaged       bool // its Ethernet header is not what the router writes
 	data          []byte
 }
 
@@ -34,7 +36,7 @@ func passages(frames []frame, cfg *Config, end time.Time) []Passage {
 	var sides [2]side
 	for i := range frames {
 		f := &frames[i]
-		if !cfg.between(f.data) {
+		if !f.out && !cfg.between(f.data) { // what leaves may be damaged
 			continue
 		}
 		dir := netem.Up
@@ -57,7 +59,7 @@ func passages(frames []frame, cfg *Config, end time.Time) []Passage {
 	return all
 }
 
-// between reports a packet from one host to the other. A damaged one is, too.
+// between reports a packet from one host to the other.
 func (c *Config) between(ip []byte) bool {
 	p, err := wire.ParseIPCut(ip)
 	return err != nil || !p.Dst.IsMulticast()
@@ -75,16 +77,16 @@ func (s *side) came(f *frame, dir netem.Direction) {
 	if s.open == nil {
 		s.open, s.odd = map[string][]int{}, map[int]int{}
 	}
-	key := identity(f.data)
+	key := forwarded(f.data)
 	s.open[key] = append(s.open[key], len(s.list))
 	s.list = append(s.list, Passage{Sent: f.at, Dir: dir, Data: f.data})
 }
 
 func (s *side) left(f *frame) {
 	s.last = f.at
-	key := identity(f.data)
+	key := string(f.data)
 	waiting := s.open[key]
-	if len(waiting) > 0 {
+	if len(waiting) > 0 && !f.damaged {
 		s.list[waiting[0]].Done = f.at
 		s.open[key] = waiting[1:]
 		return
@@ -140,15 +142,20 @@ func (n *Netem) airtime(bytes int) time.Duration {
 	return time.Duration(float64(bytes+ethernetHeader+int(n.Overhead)) / float64(n.Rate) * float64(time.Second))
 }
 
-// identity is a packet's content without what a router changes: time to live
-// and header checksum, or hop limit.
-func identity(ip []byte) string {
-	key := slices.Clone(ip)
+// forwarded is what a router makes of a packet: time to live or hop limit one
+// less, and the header checksum that goes with it (RFC 1624).
+func forwarded(ip []byte) string {
+	out := slices.Clone(ip)
 	switch {
-	case len(key) >= wire.IPv4HeaderLen && key[0]>>4 == 4:
-		key[8], key[10], key[11] = 0, 0, 0
-	case len(key) >= wire.IPv6HeaderLen && key[0]>>4 == 6:
-		key[7] = 0
+	case len(out) >= wire.IPv4HeaderLen && out[0]>>4 == 4:
+		out[8]--
+		sum := uint32(binary.BigEndian.Uint16(out[10:])) + 0x100
+		if sum >= 0xffff { // never 0xffff, as Linux has it
+			sum++
+		}
+		binary.BigEndian.PutUint16(out[10:], uint16(sum))
+	case len(out) >= wire.IPv6HeaderLen && out[0]>>4 == 6:
+		out[7]--
 	}
-	return string(key)
+	return string(out)
 }

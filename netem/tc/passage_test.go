@@ -28,11 +28,11 @@ func packet(dir netem.Direction, ttl, number byte) []byte {
 }
 
 func (p *tape) came(at time.Duration, dir netem.Direction, number byte) {
-	p.frames = append(p.frames, frame{p.start.Add(at), dir == netem.Up, false, packet(dir, 64, number)})
+	p.frames = append(p.frames, frame{at: p.start.Add(at), towardsDevice: dir == netem.Up, data: packet(dir, 64, number)})
 }
 
 func (p *tape) left(at time.Duration, dir netem.Direction, number byte) {
-	p.frames = append(p.frames, frame{p.start.Add(at), dir == netem.Down, true, packet(dir, 63, number)})
+	p.frames = append(p.frames, frame{at: p.start.Add(at), towardsDevice: dir == netem.Down, out: true, data: packet(dir, 63, number)})
 }
 
 func TestPassages(t *testing.T) {
@@ -86,5 +86,23 @@ func TestPassagesDamage(t *testing.T) {
 	list := passages(p.frames, &cfg, p.start.Add(time.Minute))
 	if len(list) != 2 || list[0].Lost != netem.DropCorrupt || list[1].Lost != "" || !list[1].Done.Equal(p.start.Add(3*ms)) {
 		t.Errorf("got %+v", list)
+	}
+}
+
+// A bit that flips in the Ethernet header or in the time to live damages, too.
+func TestPassagesDamagedHeader(t *testing.T) {
+	for _, damage := range []func(*frame){
+		func(f *frame) { f.damaged = true },
+		func(f *frame) { f.data[8] ^= 4 },
+		func(f *frame) { f.data[10] ^= 1 },
+	} {
+		p := tape{start: time.Unix(1000, 0)}
+		p.came(0, netem.Up, 1)
+		p.left(1*ms, netem.Up, 1)
+		damage(&p.frames[1])
+		cfg := Config{Plan: Plan{Up: Netem{Limit: 9, Corrupt: 1}, Down: Netem{Limit: 9}}}
+		if list := passages(p.frames, &cfg, p.start.Add(time.Minute)); len(list) != 1 || list[0].Lost != netem.DropCorrupt {
+			t.Errorf("got %+v", list)
+		}
 	}
 }

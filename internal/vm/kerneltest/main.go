@@ -65,6 +65,12 @@ func test(ctx context.Context, archName, pattern string, limit time.Duration, ve
 		m.Files = append(m.Files, vm.File{Name: name, Mode: 0o755, Path: path})
 		m.Commands = append(m.Commands, []string{"/" + name, "-test.v", "-test.run", pattern, "-test.timeout", "0"})
 	}
+	// Tests of the command find it there.
+	program := filepath.Join(dir, "thinlink")
+	if err := build(ctx, archName, "build", program, "./cmd/thinlink"); err != nil {
+		return err
+	}
+	m.Files = append(m.Files, vm.File{Name: "bin/thinlink", Mode: 0o755, Path: program})
 	c := &counter{verbose: verbose}
 	m.Console = c
 	start := time.Now()
