@@ -5,7 +5,12 @@ import (
 	"net"
 	"net/netip"
 	"time"
+
+	"github.com/thinlink/thinlink/internal/sockets"
 )
+
+// Host opens sockets inside a namespace.
+type Host = sockets.Host
 
 // Config describes a Testbed.
 type Config struct {

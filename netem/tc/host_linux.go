@@ -1,98 +1,35 @@
 package tc
 
 import (
-	"context"
 	"net"
-	"net/netip"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/thinlink/thinlink/internal/sockets"
 )
 
-// Host opens sockets of package net inside a namespace. Addresses are numeric.
-type Host struct {
-	ns     *namespace
-	cfg    HostConfig
-	closed func(TCPInfo)
-}
-
-// Addr is the host's own address.
-func (h *Host) Addr() netip.Addr { return h.cfg.Addr }
-
-// DialContext is net.Dialer's.
-func (h *Host) DialContext(ctx context.Context, network, address string) (c net.Conn, err error) {
-	err = h.ns.do(func() (err error) {
-		d := net.Dialer{KeepAlive: -1, KeepAliveConfig: h.cfg.KeepAlive}
-		c, err = d.DialContext(ctx, network, address)
-		return err
-	})
-	if err != nil {
-		return nil, err
+// host opens sockets inside a namespace.
+func (ns *namespace) host(cfg HostConfig, closed func(TCPInfo)) *Host {
+	h := &sockets.Host{IP: cfg.Addr, KeepAlive: cfg.KeepAlive, Do: ns.do}
+	if closed != nil {
+		h.Closing = func(c *net.TCPConn) { tell(c, closed) }
 	}
-	return h.watch(c), nil
+	return h
 }
 
-// Listen is net.Listen.
-func (h *Host) Listen(network, address string) (l net.Listener, err error) {
-	err = h.ns.do(func() (err error) {
-		cfg := net.ListenConfig{KeepAlive: -1, KeepAliveConfig: h.cfg.KeepAlive}
-		l, err = cfg.Listen(context.Background(), network, address)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return &listener{l, h}, nil
-}
-
-// ListenPacket is net.ListenPacket.
-func (h *Host) ListenPacket(network, address string) (c net.PacketConn, err error) {
-	err = h.ns.do(func() (err error) {
-		c, err = net.ListenPacket(network, address)
-		return err
-	})
-	return c, err
-}
-
-// listener watches the connections it accepts.
-type listener struct {
-	net.Listener
-	host *Host
-}
-
-func (l *listener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	return l.host.watch(c), nil
-}
-
-// watch makes a TCP connection tell what it came to when it closes.
-func (h *Host) watch(c net.Conn) net.Conn {
-	if t, ok := c.(*net.TCPConn); ok && h.closed != nil {
-		return &tcpConn{t, h.closed}
-	}
-	return c
-}
-
-type tcpConn struct {
-	*net.TCPConn
-	closed func(TCPInfo)
-}
-
-// Close asks the kernel before it closes.
-func (c *tcpConn) Close() error {
+// tell asks the kernel what a connection came to.
+func tell(c *net.TCPConn, closed func(TCPInfo)) {
 	raw, err := c.SyscallConn()
-	if err == nil {
-		raw.Control(func(fd uintptr) { // fails on a connection closed before
-			info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
-			if err == nil {
-				c.closed(newTCPInfo(c.TCPConn, info))
-			}
-		})
+	if err != nil {
+		return
 	}
-	return c.TCPConn.Close()
+	raw.Control(func(fd uintptr) { // fails on a connection closed before
+		info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+		if err == nil {
+			closed(newTCPInfo(c, info))
+		}
+	})
 }
 
 func newTCPInfo(c net.Conn, i *unix.TCPInfo) TCPInfo {

@@ -80,7 +80,7 @@ func shaped(t *testing.T) (own, far *Host) {
 		if err := errors.Join(end.ns.links.AddrAdd(link, addr), end.ns.links.LinkSetUp(link)); err != nil {
 			t.Fatal(err)
 		}
-		hosts = append(hosts, &Host{ns: end.ns, cfg: HostConfig{Addr: a}})
+		hosts = append(hosts, end.ns.host(HostConfig{Addr: a}, nil))
 	}
 	return hosts[0], hosts[1]
 }

@@ -4,8 +4,6 @@ package tc
 
 import (
 	"context"
-	"net"
-	"net/netip"
 	"time"
 )
 
@@ -38,21 +36,6 @@ func (*Testbed) Capture() ([]Passage, error) { return nil, ErrNotLinux }
 
 // Close does nothing.
 func (*Testbed) Close() error { return nil }
-
-// Host opens sockets inside a namespace.
-type Host struct{}
-
-// Addr is the host's own address.
-func (*Host) Addr() netip.Addr { return netip.Addr{} }
-
-// DialContext returns ErrNotLinux.
-func (*Host) DialContext(context.Context, string, string) (net.Conn, error) { return nil, ErrNotLinux }
-
-// Listen returns ErrNotLinux.
-func (*Host) Listen(string, string) (net.Listener, error) { return nil, ErrNotLinux }
-
-// ListenPacket returns ErrNotLinux.
-func (*Host) ListenPacket(string, string) (net.PacketConn, error) { return nil, ErrNotLinux }
 
 // Shape returns ErrNotLinux.
 func Shape(string, string, Plan) error { return ErrNotLinux }

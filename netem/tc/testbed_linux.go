@@ -259,10 +259,10 @@ func (b *Testbed) Outage(d time.Duration) error {
 }
 
 // Device is the constrained host.
-func (b *Testbed) Device() *Host { return &Host{b.device, b.cfg.Device, b.cfg.TCPClosed} }
+func (b *Testbed) Device() *Host { return b.device.host(b.cfg.Device, b.cfg.TCPClosed) }
 
 // Platform is the host behind the link.
-func (b *Testbed) Platform() *Host { return &Host{b.platform, b.cfg.Platform, b.cfg.TCPClosed} }
+func (b *Testbed) Platform() *Host { return b.platform.host(b.cfg.Platform, b.cfg.TCPClosed) }
 
 // Capture ends the tap and returns what it saw. An error says what makes the
 // capture doubtful; the packets are there all the same.
