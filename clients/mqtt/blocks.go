@@ -190,7 +190,7 @@ func (d *device) askStream(stream string, revision, size int64) asker {
 			Token: streamToken, Version: revision, Size: size,
 			Offset: blocks[0], Count: int64(len(blocks)), Bitmap: wanted,
 		}
-		return await(ctx, l, d.client.Publish(d.streamTopic(stream, "get/cbor"), 0, false, r.Encode()))
+		return d.client.publish(ctx, l, outgoing{topic: d.streamTopic(stream, "get/cbor"), payload: r.Encode()})
 	}
 }
 
@@ -211,8 +211,8 @@ func chunkTopic(prefix, id string, n int64) string {
 func (d *device) askChunks(id string, size int64) asker {
 	return func(ctx context.Context, l *link, blocks []int64) error {
 		for _, n := range blocks {
-			t := d.client.Publish(chunkTopic(chunkRequest, id, n), 0, false, strconv.AppendInt(nil, size, 10))
-			if err := await(ctx, l, t); err != nil {
+			m := outgoing{topic: chunkTopic(chunkRequest, id, n), payload: strconv.AppendInt(nil, size, 10)}
+			if err := d.client.publish(ctx, l, m); err != nil {
 				return err
 			}
 		}

@@ -10,8 +10,6 @@ import (
 	"sync"
 	"time"
 
-	paho "github.com/eclipse/paho.mqtt.golang"
-
 	"github.com/thinlink/thinlink/clients"
 	"github.com/thinlink/thinlink/clients/flash"
 	"github.com/thinlink/thinlink/clients/mqtt/jobs"
@@ -24,14 +22,13 @@ const mqttPort = 8883
 // device is one power cycle of the device: all in it is lost by a reboot. What
 // remains is in Env.Flash.
 type device struct {
-	name     string // thing and client identifier
-	opt      Options
-	env      *clients.Env
-	mqtt     *tls.Config
-	https    *tls.Config
-	messages *messages
+	name  string // thing and client identifier
+	opt   Options
+	env   *clients.Env
+	mqtt  *tls.Config
+	https *tls.Config
 
-	client  paho.Client
+	client  client
 	ctx     context.Context // ends with the power
 	off     context.CancelFunc
 	running sync.WaitGroup
@@ -71,50 +68,21 @@ func newDevice(opt Options, env *clients.Env, cfg *tls.Config) (*device, error) 
 		news:     make(chan struct{}, 1),
 		state:    state,
 	}
+	d.ctx, d.off = context.WithCancel(context.Background())
 	var store flash.Store
 	if !opt.CleanSession {
 		store = env.Flash
 	}
-	if d.messages, err = openMessages(store, func(err error) { d.record(clients.EventWarning, "messages: "+err.Error()) }); err != nil {
-		return nil, err
+	newClient := newClient3
+	if opt.Version == "5" {
+		newClient = newClient5
 	}
-	d.ctx, d.off = context.WithCancel(context.Background())
-	d.client = paho.NewClient(d.clientOptions())
-	return d, nil
+	d.client, err = newClient(d, store, func(err error) { d.record(clients.EventWarning, "messages: "+err.Error()) })
+	return d, err
 }
 
 // seedTokens tells this use of the run's seed from others.
 const seedTokens = 0x6d717474 // "mqtt"
-
-func (d *device) clientOptions() *paho.ClientOptions {
-	o := paho.NewClientOptions()
-	o.AddBroker("tls://" + d.env.ServerName()) // a name only: dial knows the address
-	o.SetClientID(d.name)
-	o.SetProtocolVersion(4) // no fall-back to MQTT 3.1
-	o.SetCleanSession(d.opt.CleanSession)
-	o.SetKeepAlive(d.opt.KeepAlive)
-	o.SetPingTimeout(d.opt.PingTimeout)
-	o.SetConnectTimeout(d.opt.ConnectTimeout)
-	o.SetMaxReconnectInterval(d.opt.ReconnectMax)
-	o.SetStore(d.messages)
-	// No SetMaxResumePubInFlight: steps come one at a time, so there is no storm
-	// of stored messages, and its goroutine races with paho's reconnecting.
-	o.SetCustomOpenConnectionFn(d.dial)
-	// What could not be stored is not acknowledged, so that it comes again.
-	o.SetAutoAckDisabled(true)
-	o.SetDefaultPublishHandler(func(_ paho.Client, m paho.Message) {
-		if err := d.received(m.Topic(), m.Payload()); err == nil {
-			m.Ack()
-		}
-	})
-	o.SetOnConnectHandler(func(paho.Client) { d.connected() })
-	o.SetConnectionLostHandler(func(_ paho.Client, err error) {
-		if d.ctx.Err() == nil {
-			d.record(clients.EventState, "disconnected: "+err.Error())
-		}
-	})
-	return o
-}
 
 // subscriptions are what a device listens to that uses the shadow and jobs by
 // the AWS IoT SDK for Python: the answers to each operation it uses, the
@@ -156,14 +124,13 @@ func (d *device) start(ctx context.Context) error {
 	d.running.Go(d.agent)
 	for pause := time.Second; ; pause = min(2*pause, d.opt.ReconnectMax) {
 		d.record(clients.EventState, "connecting")
-		t := d.client.Connect()
-		<-t.Done() // dial and CONNACK end with d.ctx, too
-		if t.Error() == nil {
+		failed := d.client.connect()
+		if failed == nil {
 			break
 		}
-		d.record(clients.EventState, "connecting failed: "+t.Error().Error())
+		d.record(clients.EventState, "connecting failed: "+failed.Error())
 		if err := clients.Sleep(ctx, pause); err != nil {
-			return fmt.Errorf("connect: %w: %w", err, t.Error())
+			return fmt.Errorf("connect: %w: %w", err, failed)
 		}
 	}
 	if _, err := d.online(ctx); err != nil {
@@ -232,10 +199,11 @@ func (d *device) newToken() string {
 
 // received handles a message of the platform. It is called in order and must
 // not block. An error means that it wants to have the message again.
-func (d *device) received(topic string, payload []byte) error {
+func (d *device) received(m incoming) error {
 	if err := d.ctx.Err(); err != nil {
 		return err
 	}
+	topic, payload := m.topic, m.payload
 	rest, accepted := strings.CutSuffix(topic, "/accepted")
 	switch {
 	case accepted || strings.HasSuffix(topic, "/rejected"):
@@ -293,9 +261,8 @@ func (d *device) record(kind, detail string) {
 // to flash afterwards.
 func (d *device) kill() {
 	d.off()
-	d.messages.powerOff()
+	d.client.powerOff()
 	d.closeImage()
-	// Paho waits at most this long for a DISCONNECT that cannot be sent.
-	d.client.Disconnect(1)
+	d.client.close()
 	d.running.Wait()
 }

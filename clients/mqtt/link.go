@@ -6,20 +6,23 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/url"
 	"slices"
 	"time"
 
-	paho "github.com/eclipse/paho.mqtt.golang"
+	"github.com/eclipse/paho.golang/paho"
 
 	"github.com/thinlink/thinlink/clients"
 )
 
 // link is one connection, or the attempt to get one.
 type link struct {
-	up   chan struct{} // closed when connected and subscribed
-	lost chan struct{} // closed when the next attempt begins
-	raw  net.Conn      // TCP; set before paho knows of the connection
+	up   chan struct{}   // closed when connected and subscribed
+	lost <-chan struct{} // closed when the next attempt begins
+	ctx  context.Context // ends then, too
+	end  context.CancelFunc
+	raw  net.Conn // TCP; set before paho knows of the connection
+	// v5 is the client of MQTT 5 on this connection.
+	v5 *paho.Client
 	// connack is what the platform has sent first.
 	connack connack
 }
@@ -44,13 +47,18 @@ func (c *connack) Read(b []byte) (int, error) {
 // sessionPresent is bit 0 of CONNACK's first variable byte (section 3.2.2.2).
 func (c *connack) sessionPresent() bool { return len(c.head) == 4 && c.head[2]&1 == 1 }
 
-func newLink() *link { return &link{up: make(chan struct{}), lost: make(chan struct{})} }
+func newLink() *link {
+	l := &link{up: make(chan struct{})}
+	l.ctx, l.end = context.WithCancel(context.Background())
+	l.lost = l.ctx.Done()
+	return l
+}
 
 // dial opens a connection to the broker. It is called by paho, also when it
 // connects again by itself.
-func (d *device) dial(*url.URL, paho.ClientOptions) (net.Conn, error) {
+func (d *device) dial() (net.Conn, error) {
 	d.mu.Lock()
-	close(d.link.lost)
+	d.link.end()
 	l := newLink()
 	d.link = l
 	d.mu.Unlock()
@@ -127,17 +135,13 @@ func (d *device) subscribe(l *link, topics []string) error {
 		return nil
 	}
 	if d.opt.SubscribeTogether {
-		filters := make(map[string]byte)
-		for _, topic := range topics {
-			filters[topic] = byte(d.opt.QoS)
-		}
-		if err := d.granted(l, d.client.SubscribeMultiple(filters, nil)); err != nil {
+		if err := d.client.subscribe(d.ctx, l, byte(d.opt.QoS), topics...); err != nil {
 			return err
 		}
 		return d.subscribed(topics...)
 	}
 	for _, topic := range topics {
-		if err := d.granted(l, d.client.Subscribe(topic, byte(d.opt.QoS), nil)); err != nil {
+		if err := d.client.subscribe(d.ctx, l, byte(d.opt.QoS), topic); err != nil {
 			return err
 		}
 	}
@@ -175,33 +179,8 @@ func (d *device) editTopics(edit func([]string) []string) error {
 	return d.state.save(d.env.Flash)
 }
 
-// granted waits for SUBACK.
-func (d *device) granted(l *link, t paho.Token) error {
-	if err := await(d.ctx, l, t); err != nil {
-		return err
-	}
-	for topic, code := range t.(*paho.SubscribeToken).Result() {
-		if code > 2 {
-			return fmt.Errorf("%s was refused", topic)
-		}
-	}
-	return nil
-}
-
 // errLost ends waiting for something on a connection that is no more.
 var errLost = errors.New("connection lost")
-
-// await waits for a token.
-func await(ctx context.Context, l *link, t paho.Token) error {
-	select {
-	case <-t.Done():
-		return t.Error()
-	case <-l.lost:
-		return errLost
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
 
 // online waits for a connection that is up.
 func (d *device) online(ctx context.Context) (*link, error) {
@@ -261,7 +240,7 @@ func exchange[T any](ctx context.Context, d *device, done <-chan T, publish func
 // publish sends one message and waits until paho has done what its QoS asks.
 func (d *device) publish(ctx context.Context, topic string, payload []byte) func(l *link) error {
 	return func(l *link) error {
-		return await(ctx, l, d.client.Publish(topic, byte(d.opt.QoS), false, payload))
+		return d.client.publish(ctx, l, outgoing{topic: topic, payload: payload, qos: byte(d.opt.QoS)})
 	}
 }
 

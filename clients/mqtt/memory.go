@@ -49,12 +49,11 @@ func loadDevice(store flash.Store) (s deviceState, err error) {
 
 func (s deviceState) save(store flash.Store) error { return store.Save(deviceRecord, encode(s, 0)) }
 
-// messages is paho's store: what the device has sent at QoS 1 or 2 and the
-// platform has not acknowledged, in the order in which it was sent. Of a
-// persistent session it is kept in flash. What comes in is not stored: it is
-// acknowledged only when it has been dealt with.
-type messages struct {
+// pile is a list of packets in the order in which they were put there. Of a
+// persistent session it is kept in flash.
+type pile struct {
 	store flash.Store // nil: in memory only
+	name  string      // of its record
 	fail  func(error)
 
 	mu   sync.Mutex
@@ -69,31 +68,29 @@ type message struct {
 	wire []byte
 }
 
-var _ paho.Store = (*messages)(nil)
-
-// openMessages reads what an earlier life of the device has left. store nil is
-// a session that does not outlive the power; errors that come later go to
-// fail.
-func openMessages(store flash.Store, fail func(error)) (*messages, error) {
-	m := &messages{store: store, fail: fail}
+// openPile reads what an earlier life of the device has left, if all of it is
+// valid. store nil is a session that does not outlive the power; errors that
+// come later go to fail.
+func openPile(store flash.Store, name string, fail func(error), valid func(message) error) (*pile, error) {
+	p := &pile{store: store, name: name, fail: fail}
 	if store == nil {
-		return m, nil
+		return p, nil
 	}
-	data, err := store.Load(messagesRecord)
+	data, err := store.Load(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return m, nil
+		return p, nil
 	} else if err != nil {
 		return nil, err
 	}
-	if m.list, err = parseMessages(data); err != nil {
-		return nil, fmt.Errorf("flash: record %s: %w", messagesRecord, err)
+	if p.list, err = parseMessages(data, valid); err != nil {
+		return nil, fmt.Errorf("flash: record %s: %w", name, err)
 	}
-	return m, nil
+	return p, nil
 }
 
-// parseMessages reads what format has written: for each message its key and
-// its packet, each after its length in four bytes.
-func parseMessages(data []byte) (list []message, err error) {
+// parseMessages reads what formatMessages has written: for each message its key
+// and its packet, each after its length in four bytes.
+func parseMessages(data []byte, valid func(message) error) (list []message, err error) {
 	next := func() (field []byte) {
 		if len(data) < 4 || uint64(binary.BigEndian.Uint32(data)) > uint64(len(data)-4) {
 			err, data = errors.New("field is cut short"), nil
@@ -104,17 +101,14 @@ func parseMessages(data []byte) (list []message, err error) {
 		return field
 	}
 	for len(data) > 0 {
-		key, body := next(), next()
+		m := message{key: string(next()), wire: next()}
+		if err == nil {
+			err = valid(m)
+		}
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("message %q: %w", m.key, err)
 		}
-		if len(key) < 3 || !outbound(string(key)) {
-			return nil, fmt.Errorf("message %q: want a key of what is sent", key)
-		}
-		if _, err := readStored(body); err != nil {
-			return nil, fmt.Errorf("message %q: %w", key, err)
-		}
-		list = append(list, message{string(key), body})
+		list = append(list, m)
 	}
 	return list, nil
 }
@@ -131,6 +125,95 @@ func formatMessages(list []message) (data []byte) {
 	return data
 }
 
+// change edits the list and saves it, unless the power is off.
+func (p *pile) change(edit func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.off {
+		return
+	}
+	edit()
+	if p.store == nil {
+		return
+	}
+	if err := p.store.Save(p.name, formatMessages(p.list)); err != nil {
+		p.fail(err)
+	}
+}
+
+func (p *pile) find(key string) int {
+	return slices.IndexFunc(p.list, func(x message) bool { return x.key == key })
+}
+
+// put stores a packet, in the place of one with the same key.
+func (p *pile) put(key string, wire []byte) {
+	p.change(func() {
+		if i := p.find(key); i >= 0 {
+			p.list[i].wire = wire
+			return
+		}
+		p.list = append(p.list, message{key, wire})
+	})
+}
+
+// get is a packet, nil if there is none.
+func (p *pile) get(key string) []byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if i := p.find(key); i >= 0 {
+		return p.list[i].wire
+	}
+	return nil
+}
+
+func (p *pile) remove(key string) {
+	if p.get(key) != nil {
+		p.change(func() { p.list = slices.DeleteFunc(p.list, func(x message) bool { return x.key == key }) })
+	}
+}
+
+func (p *pile) keys() (keys []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, x := range p.list {
+		keys = append(keys, x.key)
+	}
+	return keys
+}
+
+func (p *pile) clear() {
+	if len(p.keys()) > 0 {
+		p.change(func() { p.list = nil })
+	}
+}
+
+// powerOff ends all changes.
+func (p *pile) powerOff() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.off = true
+}
+
+// messages is the store of paho for MQTT 3.1.1: what the device has sent at
+// QoS 1 or 2 and the platform has not acknowledged. What comes in is not stored:
+// it is acknowledged only when it has been dealt with.
+type messages struct{ *pile }
+
+var _ paho.Store = messages{}
+
+func openMessages(store flash.Store, fail func(error)) (messages, error) {
+	p, err := openPile(store, messagesRecord, fail, validMessage)
+	return messages{p}, err
+}
+
+func validMessage(m message) error {
+	if len(m.key) < 3 || !outbound(m.key) {
+		return errors.New("want a key of what is sent")
+	}
+	_, err := readStored(m.wire)
+	return err
+}
+
 // readStored reads one packet of a kind that is kept.
 func readStored(wire []byte) (packets.ControlPacket, error) {
 	r := bytes.NewReader(wire)
@@ -139,26 +222,6 @@ func readStored(wire []byte) (packets.ControlPacket, error) {
 		err = errors.New("want one PUBLISH or PUBREL")
 	}
 	return p, err
-}
-
-// change edits the list and saves it, unless the power is off.
-func (m *messages) change(edit func()) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.off {
-		return
-	}
-	edit()
-	if m.store == nil {
-		return
-	}
-	if err := m.store.Save(messagesRecord, formatMessages(m.list)); err != nil {
-		m.fail(err)
-	}
-}
-
-func (m *messages) find(key string) int {
-	return slices.IndexFunc(m.list, func(x message) bool { return x.key == key })
 }
 
 // outbound tells what is sent from what comes in, whose keys begin with "i.".
@@ -174,7 +237,7 @@ func stored(packet packets.ControlPacket) bool {
 }
 
 // Put implements paho.Store.
-func (m *messages) Put(key string, packet packets.ControlPacket) {
+func (m messages) Put(key string, packet packets.ControlPacket) {
 	if !stored(packet) || !outbound(key) {
 		return
 	}
@@ -183,34 +246,19 @@ func (m *messages) Put(key string, packet packets.ControlPacket) {
 		m.fail(err)
 		return
 	}
-	m.change(func() {
-		if i := m.find(key); i >= 0 {
-			m.list[i].wire = b.Bytes()
-			return
-		}
-		m.list = append(m.list, message{key, b.Bytes()})
-	})
+	m.put(key, b.Bytes())
 }
 
 // Del implements paho.Store.
-func (m *messages) Del(key string) {
-	m.mu.Lock()
-	known := m.find(key) >= 0
-	m.mu.Unlock()
-	if known {
-		m.change(func() { m.list = slices.DeleteFunc(m.list, func(x message) bool { return x.key == key }) })
-	}
-}
+func (m messages) Del(key string) { m.remove(key) }
 
 // Get implements paho.Store.
-func (m *messages) Get(key string) packets.ControlPacket {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	i := m.find(key)
-	if i < 0 {
+func (m messages) Get(key string) packets.ControlPacket {
+	wire := m.get(key)
+	if wire == nil {
 		return nil
 	}
-	p, err := readStored(m.list[i].wire)
+	p, err := readStored(wire)
 	if err != nil {
 		m.fail(err)
 		return nil
@@ -219,27 +267,13 @@ func (m *messages) Get(key string) packets.ControlPacket {
 }
 
 // All implements paho.Store.
-func (m *messages) All() (keys []string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, x := range m.list {
-		keys = append(keys, x.key)
-	}
-	return keys
-}
+func (m messages) All() []string { return m.keys() }
 
 // Reset implements paho.Store: a clean session begins with nothing.
-func (m *messages) Reset() { m.change(func() { m.list = nil }) }
+func (m messages) Reset() { m.clear() }
 
 // Open implements paho.Store; openMessages has done it.
-func (m *messages) Open() {}
+func (m messages) Open() {}
 
 // Close implements paho.Store: every change is saved already.
-func (m *messages) Close() {}
-
-// powerOff ends all changes.
-func (m *messages) powerOff() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.off = true
-}
+func (m messages) Close() {}

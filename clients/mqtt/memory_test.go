@@ -26,7 +26,7 @@ func pubrelPacket(id uint16) *packets.PubrelPacket {
 }
 
 // list shows what is stored.
-func (m *messages) show() (list []string) {
+func (m messages) show() (list []string) {
 	for _, key := range m.All() {
 		text := fmt.Sprintf("%s %T", key, m.Get(key))
 		if p, ok := m.Get(key).(*packets.PublishPacket); ok {
@@ -55,7 +55,7 @@ func TestMessages(t *testing.T) {
 	want := []string{"o.9 *packets.PubrelPacket", "o.4 third"}
 	again, err := openMessages(f, fail)
 	must(t, err)
-	for _, x := range []*messages{m, again} {
+	for _, x := range []messages{m, again} {
 		if got := x.show(); !slices.Equal(got, want) {
 			t.Errorf("stored %q, want %q", got, want)
 		}
@@ -76,12 +76,12 @@ func TestMessages(t *testing.T) {
 
 // Power cut at every operation leaves the list before it or after it.
 func TestMessagesPowerCut(t *testing.T) {
-	change := []func(*messages){
-		func(m *messages) { m.Put("o.1", publishPacket(1, "one")) },
-		func(m *messages) { m.Put("o.2", publishPacket(2, "two")) },
-		func(m *messages) { m.Put("o.1", pubrelPacket(1)) },
-		func(m *messages) { m.Del("o.1") },
-		func(m *messages) { m.Del("o.2") },
+	change := []func(messages){
+		func(m messages) { m.Put("o.1", publishPacket(1, "one")) },
+		func(m messages) { m.Put("o.2", publishPacket(2, "two")) },
+		func(m messages) { m.Put("o.1", pubrelPacket(1)) },
+		func(m messages) { m.Del("o.1") },
+		func(m messages) { m.Del("o.2") },
 	}
 	for budget := range 2 * len(change) {
 		f := newFragile(budget)
@@ -139,7 +139,7 @@ func FuzzMessages(f *testing.F) {
 	f.Add(formatMessages(m.list))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, data []byte) {
-		list, err := parseMessages(data)
+		list, err := parseMessages(data, validMessage)
 		if err != nil {
 			return
 		}

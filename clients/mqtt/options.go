@@ -20,6 +20,10 @@ type Options struct {
 	Resumption bool        `conf:"resumption" doc:"resume TLS sessions by tickets when connecting again, but not after a reboot"`
 	PKI        pki.Options `conf:"pki" doc:"keys and certificates"`
 
+	Version       string        `conf:"version" doc:"MQTT version" enum:"3.1.1,5"`
+	SessionExpiry time.Duration `conf:"session_expiry" doc:"version 5, without clean_session: how long the broker keeps the session of a device that is away, in whole seconds" min:"1s" max:"1193046h"`
+	TopicAlias    int           `conf:"topic_alias" doc:"version 5: topics that get an alias, in each direction" min:"0" max:"65535"`
+
 	KeepAlive         time.Duration `conf:"keep_alive" doc:"keep-alive interval in whole seconds, 0s is none" min:"0s" max:"65535s"`
 	QoS               int           `conf:"qos" doc:"quality of service of publications and subscriptions" min:"0" max:"2"`
 	CleanSession      bool          `conf:"clean_session" doc:"the broker forgets the device when it disconnects"`
@@ -50,6 +54,8 @@ func DefaultOptions() Options {
 	return Options{
 		TLS:            "1.2",
 		PKI:            pki.Options{Key: pki.RSA2048, Chain: 4, Padding: 340, DevicePadding: 150},
+		Version:        "3.1.1",
+		SessionExpiry:  24 * time.Hour,
 		KeepAlive:      10 * time.Minute,
 		CleanSession:   true,
 		Topics:         "shadow",
@@ -102,11 +108,19 @@ func (o Options) check() error {
 	if o.Window < 1 || int64(o.Window)*int64(o.BlockSize) > streams.MaxResponse {
 		errs = append(errs, fmt.Errorf("window %d: want at least 1, and at most %d bytes in all", o.Window, streams.MaxResponse))
 	}
+	if o.TopicAlias < 0 || o.TopicAlias > 65535 {
+		errs = append(errs, fmt.Errorf("topic_alias %d: want 0 to 65535", o.TopicAlias))
+	}
+	if o.TopicAlias > 0 && o.Version != "5" {
+		errs = append(errs, fmt.Errorf("topic_alias %d: want version 5", o.TopicAlias))
+	}
 	if o.SendBuffer < 0 || o.ReceiveBuffer < 0 {
 		errs = append(errs, errors.New("buffer sizes below 0"))
 	}
 	return errors.Join(append(errs,
 		oneOf("tls", o.TLS, "1.2", "1.3"),
+		oneOf("version", o.Version, "3.1.1", "5"),
+		atLeast("session_expiry", o.SessionExpiry, time.Second),
 		oneOf("topics", o.Topics, "shadow", "plain"),
 		oneOf("ota", o.OTA, "https", "chunks", "thingsboard", "push"),
 		atLeast("ota_stall", o.OTAStall, 0),

@@ -102,8 +102,8 @@ func FuzzReceived(f *testing.F) {
 		must(t, err)
 		done := make(chan answer, 1)
 		d.waiting["t"] = done
-		must(t, d.received(topic, []byte(payload)))
-		must(t, d.received(topic, []byte(payload))) // a repetition must not block
+		must(t, d.received(incoming{topic: topic, payload: []byte(payload)}))
+		must(t, d.received(incoming{topic: topic, payload: []byte(payload)})) // a repetition must not block
 		if n, err := i.file.Size(); err != nil || n > 6 {
 			t.Errorf("image of %d bytes, %v", n, err)
 		}

@@ -92,7 +92,7 @@ func (i *image) queueIsEmpty(ctx context.Context) (bool, error) {
 }
 
 func (d *device) subscribeChunks(l *link, filter string) error {
-	if err := d.granted(l, d.client.Subscribe(filter, 1, nil)); err != nil {
+	if err := d.client.subscribe(d.ctx, l, 1, filter); err != nil {
 		return err
 	}
 	return d.subscribed(filter)
@@ -105,7 +105,7 @@ func (d *device) unsubscribeChunks(ctx context.Context, filter string) error {
 	if err != nil {
 		return err
 	}
-	if err := await(ctx, l, d.client.Unsubscribe(filter)); err != nil && ctx.Err() != nil {
+	if err := d.client.unsubscribe(ctx, l, filter); err != nil && ctx.Err() != nil {
 		return err
 	}
 	return d.unsubscribed(filter)

@@ -159,6 +159,14 @@ var variants = map[string]func(*Options){
 	"push":        pushing,
 	"push clean":  func(o *Options) { o.OTA = "push" },
 	"no pings":    func(o *Options) { o.KeepAlive = 0 },
+	"5":           func(o *Options) { o.Version = "5" },
+	"5 alias":     func(o *Options) { o.Version, o.TopicAlias, o.Topics = "5", 8, "plain" },
+	"5 qos1":      func(o *Options) { o.Version, o.TopicAlias, o.QoS, o.CleanSession = "5", 3, 1, false },
+	"5 qos2":      func(o *Options) { o.Version, o.QoS, o.CleanSession = "5", 2, false },
+	"5 clean":     func(o *Options) { o.Version, o.QoS, o.Topics, o.TopicAlias = "5", 2, "plain", 2 },
+	"5 together":  func(o *Options) { o.Version, o.SubscribeTogether, o.TopicAlias = "5", true, 16 },
+	"5 push":      func(o *Options) { pushing(o); o.Version, o.TopicAlias = "5", 5 },
+	"5 no pings":  func(o *Options) { o.Version, o.KeepAlive = "5", 0 },
 }
 
 func pushing(o *Options) { o.OTA, o.OTAResume, o.QoS, o.CleanSession = "push", true, 1, false }

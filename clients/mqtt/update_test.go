@@ -232,7 +232,7 @@ func TestMessagesOutliveReboot(t *testing.T) {
 		sent := reading
 		sent.Integer = 99
 		arrived := w.platform.arrivals.Await(pki.DeviceName, sent)
-		d.client.Publish(d.reportTopic(), 1, false, plainReport(sent))
+		go d.client.publish(w.t.Context(), l, outgoing{topic: d.reportTopic(), qos: 1, payload: plainReport(sent)})
 		time.Sleep(time.Second)
 		select {
 		case <-l.lost:
@@ -249,7 +249,7 @@ func TestMessagesOutliveReboot(t *testing.T) {
 		case <-time.After(time.Minute):
 			w.t.Error("the report is lost")
 		}
-		if n := len(w.current().messages.All()); n != 0 {
+		if n := w.current().client.unacknowledged(); n != 0 {
 			w.t.Errorf("%d messages are still stored", n)
 		}
 	})
