@@ -54,6 +54,8 @@ KERNEL_TESTS = ./netem/tc ./lab
 .PHONY: test-kernel test-kernel-arm64
 test-kernel:
 	$(GO) run ./internal/vm/kerneltest -run '^TestKernel' $(KERNEL_TESTS)
+	$(GO) run ./internal/vm/kerneltest -generic -module 'i2c_stub chip_addr=0x40,0x44' -module i2c_dev -module ina2xx_adc -module ltc4215 \
+	  -run '^TestKernel' ./power/meter
 
 test-kernel-arm64:
 	$(GO) run ./internal/vm/kerneltest -arch arm64 -limit 30m -run '^TestKernel' $(KERNEL_TESTS)

@@ -51,7 +51,8 @@ func FindKernel(ctx context.Context, arch *Architecture, fetch bool) (*Kernel, e
 // cached is the kernel of an architecture that was unpacked last. One that is
 // there is whole: its directory gets its name at the end.
 func cached(arch *Architecture, dir string) *Kernel {
-	names, err := filepath.Glob(filepath.Join(dir, "*-cloud-"+arch.Name))
+	names, err := filepath.Glob(filepath.Join(dir, "[0-9]*"+arch.suffix))
+	names = slices.DeleteFunc(names, func(name string) bool { return flavour(name) != flavour(arch.suffix) })
 	if err != nil || len(names) == 0 {
 		return nil
 	}
@@ -69,7 +70,10 @@ func cached(arch *Architecture, dir string) *Kernel {
 	}
 }
 
-var imageName = regexp.MustCompile(`linux-image-([0-9][0-9a-z.+-]*-cloud-[a-z0-9]+)`)
+// flavour tells a release for clouds from others, whose suffixes end alike.
+func flavour(release string) bool { return strings.Contains(release, "-cloud-") }
+
+var imageName = regexp.MustCompile(`linux-image-([0-9][0-9a-z.+-]*-[a-z0-9]+)`)
 
 // download gets the package with apt, which checks its signature, and unpacks
 // it beside the others.

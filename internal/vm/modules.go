@@ -17,17 +17,24 @@ var wanted = []string{
 	"act_mirred", "ifb", "veth", "tun", "dummy",
 }
 
+// A Module is loaded into the guest's kernel.
+type Module struct {
+	Name    string `json:"name"` // with underscores
+	Options string `json:"options,omitempty"`
+}
+
 // modules finds the wanted modules and those they depend on: their files for
-// the guest, in the order of loading.
-func (k *Kernel) modules() (order []string, files []File, err error) {
+// the guest, in the order of loading. The ones in extra must be there.
+func (k *Kernel) modules(extra []Module) (order []Module, files []File, err error) {
 	have, err := k.index()
 	if err != nil {
 		return nil, nil, err
 	}
+	options := map[string]string{}
 	var add func(name string) error
 	add = func(name string) error {
 		path, ok := have[name]
-		if !ok || slices.Contains(order, "/modules/"+name+".ko") {
+		if !ok || slices.ContainsFunc(order, func(m Module) bool { return m.Name == name }) {
 			return nil
 		}
 		needs, err := depends(path)
@@ -39,11 +46,19 @@ func (k *Kernel) modules() (order []string, files []File, err error) {
 				return err
 			}
 		}
-		order = append(order, "/modules/"+name+".ko")
+		order = append(order, Module{Name: name, Options: options[name]})
 		files = append(files, File{Name: "modules/" + name + ".ko", Mode: 0o644, Path: path})
 		return nil
 	}
-	for _, name := range wanted {
+	names := slices.Clone(wanted)
+	for _, m := range extra {
+		if _, ok := have[m.Name]; !ok {
+			return nil, nil, fmt.Errorf("vm: Linux %s has no module %s", k.Release, m.Name)
+		}
+		options[m.Name] = m.Options
+		names = append(names, m.Name)
+	}
+	for _, name := range names {
 		if err := add(name); err != nil {
 			return nil, nil, err
 		}

@@ -46,6 +46,8 @@ type Machine struct {
 	Init     string
 	Files    []File
 	Commands [][]string
+	// Modules are loaded after those that shaping needs.
+	Modules []Module
 	// Seed is of the processor's random numbers, from which the kernel seeds
 	// its own: losses that netem draws differ from seed to seed and repeat.
 	Seed uint64
@@ -59,7 +61,7 @@ type Machine struct {
 
 // Task is what the guest's /init reads from TaskFile.
 type Task struct {
-	Modules  []string   `json:"modules"` // in order of loading
+	Modules  []Module   `json:"modules"` // in order of loading
 	Commands [][]string `json:"commands"`
 	Env      []string   `json:"env"`
 }
@@ -147,7 +149,7 @@ func (m *Machine) arguments(initrd string) []string {
 
 // initramfs writes the root file system into a temporary file.
 func (m *Machine) initramfs() (name string, err error) {
-	modules, files, err := m.Kernel.modules()
+	modules, files, err := m.Kernel.modules(m.Modules)
 	if err != nil {
 		return "", err
 	}

@@ -51,9 +51,9 @@ func run(c *console) error {
 	if err := json.Unmarshal(data, &task); err != nil {
 		return fmt.Errorf("task: %w", err)
 	}
-	for _, path := range task.Modules {
-		if err := load(path); err != nil {
-			return fmt.Errorf("module %s: %w", path, err)
+	for _, m := range task.Modules {
+		if err := load(m); err != nil {
+			return fmt.Errorf("module %s: %w", m.Name, err)
 		}
 	}
 	for _, args := range task.Commands {
@@ -80,13 +80,13 @@ func mount() error {
 	return nil
 }
 
-func load(path string) error {
-	f, err := os.Open(path)
+func load(m vm.Module) error {
+	f, err := os.Open("/modules/" + m.Name + ".ko")
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	if err := unix.FinitModule(int(f.Fd()), "", 0); err != nil && !errors.Is(err, unix.EEXIST) {
+	if err := unix.FinitModule(int(f.Fd()), m.Options, 0); err != nil && !errors.Is(err, unix.EEXIST) {
 		return err
 	}
 	return nil

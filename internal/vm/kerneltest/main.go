@@ -25,23 +25,41 @@ import (
 
 func main() {
 	guest.Main() // in the machine this program is /init
-	arch := flag.String("arch", runtime.GOARCH, "architecture of the guest")
-	run := flag.String("run", "", "tests to run, as go test -run")
-	limit := flag.Duration("limit", 10*time.Minute, "real time after which the machine is stopped")
-	verbose := flag.Bool("v", false, "print what the tests print")
+	var o options
+	flag.StringVar(&o.arch, "arch", runtime.GOARCH, "architecture of the guest")
+	flag.BoolVar(&o.generic, "generic", false, "use the kernel for real machines, not the one for clouds")
+	flag.Func("module", "module to load, with its options; repeats", func(s string) error {
+		name, opts, _ := strings.Cut(s, " ")
+		o.modules = append(o.modules, vm.Module{Name: name, Options: opts})
+		return nil
+	})
+	flag.StringVar(&o.run, "run", "", "tests to run, as go test -run")
+	flag.DurationVar(&o.limit, "limit", 10*time.Minute, "real time after which the machine is stopped")
+	flag.BoolVar(&o.verbose, "v", false, "print what the tests print")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := test(ctx, *arch, *run, *limit, *verbose, flag.Args()); err != nil {
+	if err := test(ctx, o, flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, "kerneltest:", err)
 		os.Exit(1)
 	}
 }
 
-func test(ctx context.Context, archName, pattern string, limit time.Duration, verbose bool, pkgs []string) error {
-	arch, err := vm.ArchitectureOf(archName)
+// options are the flags.
+type options struct {
+	arch, run        string
+	generic, verbose bool
+	modules          []vm.Module
+	limit            time.Duration
+}
+
+func test(ctx context.Context, o options, pkgs []string) error {
+	arch, err := vm.ArchitectureOf(o.arch)
 	if err != nil {
 		return err
+	}
+	if o.generic {
+		arch = arch.Generic()
 	}
 	kernel, err := vm.FindKernel(ctx, arch, true)
 	if err != nil {
@@ -52,29 +70,29 @@ func test(ctx context.Context, archName, pattern string, limit time.Duration, ve
 		return err
 	}
 	defer os.RemoveAll(dir)
-	m := &vm.Machine{Kernel: kernel, Init: filepath.Join(dir, "init")}
-	if err := build(ctx, archName, "build", m.Init, "./internal/vm/kerneltest"); err != nil {
+	m := &vm.Machine{Kernel: kernel, Init: filepath.Join(dir, "init"), Modules: o.modules}
+	if err := build(ctx, o.arch, "build", m.Init, "./internal/vm/kerneltest"); err != nil {
 		return err
 	}
 	for i, pkg := range pkgs {
 		name := fmt.Sprintf("bin/test%d", i)
 		path := filepath.Join(dir, filepath.Base(name))
-		if err := build(ctx, archName, "test", path, pkg); err != nil {
+		if err := build(ctx, o.arch, "test", path, pkg); err != nil {
 			return err
 		}
 		m.Files = append(m.Files, vm.File{Name: name, Mode: 0o755, Path: path})
-		m.Commands = append(m.Commands, []string{"/" + name, "-test.v", "-test.run", pattern, "-test.timeout", "0"})
+		m.Commands = append(m.Commands, []string{"/" + name, "-test.v", "-test.run", o.run, "-test.timeout", "0"})
 	}
 	// Tests of the command find it there.
 	program := filepath.Join(dir, "thinlink")
-	if err := build(ctx, archName, "build", program, "./cmd/thinlink"); err != nil {
+	if err := build(ctx, o.arch, "build", program, "./cmd/thinlink"); err != nil {
 		return err
 	}
 	m.Files = append(m.Files, vm.File{Name: "bin/thinlink", Mode: 0o755, Path: program})
-	c := &counter{verbose: verbose}
+	c := &counter{verbose: o.verbose}
 	m.Console = c
 	start := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	ctx, cancel := context.WithTimeout(ctx, o.limit)
 	defer cancel()
 	statuses, err := m.Run(ctx)
 	if err != nil {
@@ -91,7 +109,7 @@ func test(ctx context.Context, archName, pattern string, limit time.Duration, ve
 		c.explain()
 		return fmt.Errorf("%d tests passed, %d were skipped", c.passed, c.skipped)
 	}
-	fmt.Printf("ok: %d tests passed under Linux %s (%s) in %.0f s\n", c.passed, kernel.Release, archName, time.Since(start).Seconds())
+	fmt.Printf("ok: %d tests passed under Linux %s (%s) in %.0f s\n", c.passed, kernel.Release, o.arch, time.Since(start).Seconds())
 	return nil
 }
 
