@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	"net"
 	"time"
 )
 
@@ -57,7 +58,7 @@ type Credential struct {
 // Material is all the certificates of a run. It marshals to JSON, so that one
 // process can make it and another use it.
 type Material struct {
-	Root   []byte     `json:"root"`
+	Root   []byte     `json:"root"` // in DER; several follow one another
 	Server Credential `json:"server"`
 	Device Credential `json:"device"`
 }
@@ -75,47 +76,105 @@ var paddingOID = []int{1, 3, 6, 1, 4, 1, 32473, 1} // RFC 5612: enterprise numbe
 
 // New makes fresh keys and certificates.
 func New(opt Options) (*Material, error) {
+	a, err := NewAuthority(opt)
+	if err != nil {
+		return nil, err
+	}
+	m := &Material{Root: a.root.Raw}
+	if m.Server, err = a.Server(); err != nil {
+		return nil, err
+	}
+	m.Device, err = a.Device(DeviceName)
+	return m, err
+}
+
+// Authority issues certificates below one root.
+type Authority struct {
+	opt Options
+	// One key signs on every level: sizes are what matters here, and RSA keys
+	// are slow to make.
+	key    crypto.Signer
+	root   *x509.Certificate
+	issuer *x509.Certificate // of servers
+	chain  [][]byte          // from the issuer up, without the root
+}
+
+// NewAuthority makes a root, and the intermediates below it.
+func NewAuthority(opt Options) (*Authority, error) {
 	if opt.Chain < 1 || opt.Chain > 6 {
 		return nil, fmt.Errorf("pki: chain of %d certificates: want 1 to 6", opt.Chain)
 	}
-	caKey, err := newKey(opt.Key)
+	key, err := newKey(opt.Key)
 	if err != nil {
 		return nil, err
 	}
-	// One key signs on every level: sizes are what matters here, and RSA keys
-	// are slow to make.
-	root := caTemplate(0, 0)
-	rootDER, err := sign(root, root, caKey.Public(), caKey)
-	if err != nil {
-		return nil, err
-	}
-	m := &Material{Root: rootDER}
-	issuer, chain := root, [][]byte(nil)
-	for level := 1; level < opt.Chain; level++ {
-		ca := caTemplate(level, opt.Padding)
-		der, err := sign(ca, issuer, caKey.Public(), caKey)
-		if err != nil {
+	a := &Authority{opt: opt, key: key}
+	for level := range opt.Chain {
+		padding := opt.Padding
+		if level == 0 {
+			padding = 0
+		}
+		if err := a.descend(caTemplate(level, padding)); err != nil {
 			return nil, err
 		}
-		chain = append([][]byte{der}, chain...)
-		issuer = ca
 	}
-	m.Server, err = leaf(opt.Key, ServerName, opt.Padding, issuer, caKey, chain)
+	return a, nil
+}
+
+// descend makes the next authority below the issuer, the first one the root.
+func (a *Authority) descend(ca *x509.Certificate) error {
+	parent := a.issuer
+	if parent == nil {
+		parent = ca
+	}
+	der, err := sign(ca, parent, a.key.Public(), a.key)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	m.Device, err = leaf(opt.Key, DeviceName, opt.DevicePadding, root, caKey, nil)
-	return m, err
+	if a.root == nil {
+		ca.Raw, a.root = der, ca
+	} else {
+		a.chain = append([][]byte{der}, a.chain...)
+	}
+	a.issuer = ca
+	return nil
+}
+
+// Root is the root's certificate in DER.
+func (a *Authority) Root() []byte { return a.root.Raw }
+
+// Server issues a platform's credential: for ServerName and, with names, for
+// these DNS names and IP addresses, too.
+func (a *Authority) Server(names ...string) (Credential, error) {
+	c := template(ServerName, a.opt.Padding)
+	c.DNSNames = []string{ServerName}
+	for _, name := range names {
+		if ip := net.ParseIP(name); ip != nil {
+			c.IPAddresses = append(c.IPAddresses, ip)
+		} else {
+			c.DNSNames = append(c.DNSNames, name)
+		}
+	}
+	return a.leaf(c, a.issuer, a.chain)
+}
+
+// Device issues the credential of the device of that name.
+func (a *Authority) Device(name string) (Credential, error) {
+	c := template(name, a.opt.DevicePadding)
+	c.DNSNames = []string{name}
+	return a.leaf(c, a.root, nil)
 }
 
 // Pool is the trust store of both ends.
 func (m *Material) Pool() (*x509.CertPool, error) {
-	root, err := x509.ParseCertificate(m.Root)
+	roots, err := x509.ParseCertificates(m.Root)
 	if err != nil {
 		return nil, fmt.Errorf("pki: root: %w", err)
 	}
 	pool := x509.NewCertPool()
-	pool.AddCert(root)
+	for _, root := range roots {
+		pool.AddCert(root)
+	}
 	return pool, nil
 }
 
@@ -164,16 +223,14 @@ func template(name string, padding int) *x509.Certificate {
 	return c
 }
 
-func leaf(t KeyType, name string, padding int, issuer *x509.Certificate, caKey crypto.Signer, chain [][]byte) (Credential, error) {
-	key, err := newKey(t)
+func (a *Authority) leaf(c, issuer *x509.Certificate, chain [][]byte) (Credential, error) {
+	key, err := newKey(a.opt.Key)
 	if err != nil {
 		return Credential{}, err
 	}
-	c := template(name, padding)
-	c.DNSNames = []string{name}
 	c.KeyUsage = x509.KeyUsageDigitalSignature
 	c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
-	der, err := sign(c, issuer, key.Public(), caKey)
+	der, err := sign(c, issuer, key.Public(), a.key)
 	if err != nil {
 		return Credential{}, err
 	}
