@@ -87,7 +87,7 @@ func (u *campaign) pursue(ctx context.Context, reg *registration) (ended bool, e
 func (u *campaign) prepare(ctx context.Context, reg *registration) error {
 	observe := func(resource uint16, store func(*facts, int64)) error {
 		path := firmwarePath(resource)
-		_, err := reg.Observe(ctx, path, 0, func(resp *coap.Response) {
+		_, err := reg.Observe(ctx, path, anyFormat, func(resp *coap.Response) {
 			if v, err := integerOf(resp, path); err == nil && resp.IsSuccess() {
 				u.set(func(b *facts) { store(b, v) })
 			}

@@ -18,8 +18,8 @@ const (
 // urgency is the server writing Severity or Maximum Defer Period.
 func (u *updater) urgency(v model.Values) error {
 	severity, hasSeverity := v[objects.FirmwareSeverity].(int64)
-	period, hasPeriod := v[objects.FirmwareMaxDefer].(int64)
-	if hasSeverity && (severity < severityCritical || severity > severityOptional) || hasPeriod && (period < 0 || period > 1<<31) {
+	period, hasPeriod := v[objects.FirmwareMaxDefer].(uint64)
+	if hasSeverity && (severity < severityCritical || severity > severityOptional) || period > 1<<31 {
 		return model.Refuse(codes.BadRequest, "severity or maximum defer period out of range")
 	}
 	if !hasSeverity && !hasPeriod {
@@ -31,7 +31,7 @@ func (u *updater) urgency(v model.Values) error {
 		u.flash.Severity = severity
 	}
 	if hasPeriod {
-		u.flash.MaxDefer = period
+		u.flash.MaxDefer = int64(period)
 	}
 	return u.flash.save()
 }

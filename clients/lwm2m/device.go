@@ -26,6 +26,8 @@ const (
 	reaction = 10 * time.Millisecond
 	// rejoinPause lets a lost session's last packets pass.
 	rejoinPause = time.Second
+	// shortServerID is how the device knows its server (appendix E.2, resource 0).
+	shortServerID = 1
 )
 
 // device is the client: it keeps itself registered and answers the server.
@@ -97,9 +99,8 @@ func newDevice(opt *Options, env *clients.Env, reboot func()) (*device, error) {
 		return nil, err
 	}
 	d.ctx, d.cancel = context.WithCancel(context.Background())
-	d.tree = tree.New(func(paths []model.Path) { d.obs.note(paths) })
+	d.tree = tree.New(tree.Config{Changed: func(paths []model.Path) { d.obs.note(paths) }})
 	d.obs = &observers{
-		tree: d.tree,
 		confirmable: func(p model.Path) bool {
 			return opt.Notify == NotifyCon || p.Object() == objects.Firmware.ID
 		},
@@ -161,7 +162,7 @@ func (d *device) enter(ctx context.Context) error {
 	if old != nil {
 		old.abort()
 	}
-	l, err := d.dialDatagrams(ctx, d.server, d.opt.Security == Certificate, &dispatcher{d.tree, d.obs, d.update.push})
+	l, err := d.dialDatagrams(ctx, d.server, d.opt.Security == Certificate, &dispatcher{d.tree.As(shortServerID), d.obs, d.update.push})
 	if err != nil {
 		return err
 	}

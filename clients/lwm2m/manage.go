@@ -9,6 +9,7 @@ import (
 	"github.com/thinlink/thinlink/clients/coap"
 	"github.com/thinlink/thinlink/clients/lwm2m/content"
 	"github.com/thinlink/thinlink/clients/lwm2m/model"
+	"github.com/thinlink/thinlink/clients/lwm2m/objects"
 	"github.com/thinlink/thinlink/clients/lwm2m/tree"
 )
 
@@ -50,7 +51,7 @@ func checked(what string, resp *coap.Response, err error, want codes.Code) (*coa
 func (r *registration) Discover(ctx context.Context, path model.Path) ([]content.WebLink, error) {
 	what := "discover " + path.String()
 	req := coap.NewRequest(codes.GET, path.String())
-	req.SetAccept(coap.LinkFormat)
+	req.SetAccept(content.Links)
 	resp, err := r.do(ctx, what, req, codes.Content)
 	if err != nil {
 		return nil, err
@@ -62,48 +63,143 @@ func (r *registration) Discover(ctx context.Context, path model.Path) ([]content
 	return links, nil
 }
 
+// anyFormat leaves the format of a response to the device.
+const anyFormat = message.MediaType(0xffff)
+
+// Read reads what is at and below a path (section 6.3.1).
+func (r *registration) Read(ctx context.Context, path model.Path, format message.MediaType) ([]model.Node, error) {
+	what := "read " + path.String()
+	req := coap.NewRequest(codes.GET, path.String())
+	if format != anyFormat {
+		req.SetAccept(format)
+	}
+	resp, err := r.do(ctx, what, req, codes.Content)
+	if err != nil {
+		return nil, err
+	}
+	nodes, err := nodesOf(resp, path)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	return nodes, nil
+}
+
+// nodesOf is what a response says of a path; without format it is plain text.
+func nodesOf(resp *coap.Response, path model.Path) ([]model.Node, error) {
+	format, _ := resp.ContentFormat()
+	return content.Decode(format, path, objects.Schema, resp.Payload)
+}
+
+// ReadComposite reads several paths at once (section 6.3.8), in a composite
+// format.
+func (r *registration) ReadComposite(ctx context.Context, paths []model.Path, format message.MediaType) ([]model.Node, error) {
+	const what = "read-composite"
+	req, err := fetch(paths, format)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := r.do(ctx, what, req, codes.Content)
+	if err != nil {
+		return nil, err
+	}
+	nodes, err := nodesOf(resp, model.Path{})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	return nodes, nil
+}
+
+// fetch is the request of a composite read or observation.
+func fetch(paths []model.Path, format message.MediaType) (*coap.Request, error) {
+	payload, err := content.EncodePaths(format, paths)
+	if err != nil {
+		return nil, err
+	}
+	req := coap.NewRequest(coap.FETCH, "/").WithPayload(format, payload)
+	req.SetAccept(content.Plain(format))
+	return req, nil
+}
+
 // ReadInteger reads an integer resource.
 func (r *registration) ReadInteger(ctx context.Context, path model.Path) (int64, error) {
-	what := "read " + path.String()
-	resp, err := r.do(ctx, what, coap.NewRequest(codes.GET, path.String()), codes.Content)
+	nodes, err := r.Read(ctx, path, anyFormat)
 	if err != nil {
 		return 0, err
 	}
-	v, err := integerOf(resp, path)
-	if err != nil {
-		return 0, fmt.Errorf("%s: %w", what, err)
-	}
-	return v, nil
+	return integerIn(nodes, path)
 }
 
 // integerOf is the integer in the representation of a resource.
 func integerOf(resp *coap.Response, path model.Path) (int64, error) {
-	id := path.Resource()
-	def := &model.Object{ID: path.Object(), Resources: []model.Resource{{ID: id, Type: model.Integer}}}
-	format, given := resp.ContentFormat()
-	v, err := content.DecodeSingle(def, &def.Resources[0], resp.Payload, format, given)
+	nodes, err := nodesOf(resp, path)
 	if err != nil {
 		return 0, err
 	}
-	return v.(int64), nil
+	return integerIn(nodes, path)
+}
+
+func integerIn(nodes []model.Node, path model.Path) (int64, error) {
+	if len(nodes) == 1 && nodes[0].Path == path {
+		if v, ok := nodes[0].Value.(int64); ok {
+			return v, nil
+		}
+	}
+	return 0, fmt.Errorf("%v is no integer", path)
 }
 
 // WriteText writes a resource as plain text (section 6.3.3).
 func (r *registration) WriteText(ctx context.Context, path model.Path, value any) error {
-	req := coap.NewRequest(codes.PUT, path.String()).WithPayload(coap.TextPlain, content.AppendText(nil, value))
-	_, err := r.do(ctx, "write "+path.String(), req, codes.Changed)
-	return err
+	return r.Write(ctx, path, true, content.Text, []model.Node{{Path: path, Value: value}})
 }
 
-// Write writes resources of an instance as TLV: replace, or else update (section
-// 6.3.3).
-func (r *registration) Write(ctx context.Context, path model.Path, replace bool, values model.Values) error {
+// Write writes what is at and below a path: replace, or else update in part
+// (section 6.3.3).
+func (r *registration) Write(ctx context.Context, path model.Path, replace bool, format message.MediaType, nodes []model.Node) error {
 	method := codes.POST
 	if replace {
 		method = codes.PUT
 	}
-	req := coap.NewRequest(method, path.String()).WithPayload(content.TLV, content.EncodeValues(values))
-	_, err := r.do(ctx, "write "+path.String(), req, codes.Changed)
+	payload, err := content.Encode(format, path, nodes)
+	if err != nil {
+		return err
+	}
+	req := coap.NewRequest(method, path.String()).WithPayload(format, payload)
+	_, err = r.do(ctx, "write "+path.String(), req, codes.Changed)
+	return err
+}
+
+// WriteComposite writes values of several objects (section 6.3.9).
+func (r *registration) WriteComposite(ctx context.Context, format message.MediaType, nodes []model.Node) error {
+	payload, err := content.Encode(format, model.Path{}, nodes)
+	if err != nil {
+		return err
+	}
+	req := coap.NewRequest(coap.IPATCH, "/").WithPayload(format, payload)
+	_, err = r.do(ctx, "write-composite", req, codes.Changed)
+	return err
+}
+
+// Create makes an instance of an object (section 6.3.6) and returns its path.
+// Nodes of instance model.MaxID leave its ID to the device.
+func (r *registration) Create(ctx context.Context, object model.Path, format message.MediaType, nodes []model.Node) (model.Path, error) {
+	payload, err := content.Encode(format, object, nodes)
+	if err != nil {
+		return object, err
+	}
+	req := coap.NewRequest(codes.POST, object.String()).WithPayload(format, payload)
+	resp, err := r.do(ctx, "create "+object.String(), req, codes.Created)
+	if err != nil {
+		return object, err
+	}
+	if location := resp.LocationPath(); location != "/" {
+		return model.ParsePath(location)
+	}
+	return nodes[0].Path.Up(model.DepthInstance), nil
+}
+
+// Delete removes an object instance or a resource instance (section 6.3.7).
+func (r *registration) Delete(ctx context.Context, path model.Path) error {
+	_, err := r.do(ctx, "delete "+path.String(), coap.NewRequest(codes.DELETE, path.String()), codes.Deleted)
 	return err
 }
 
@@ -111,7 +207,7 @@ func (r *registration) Write(ctx context.Context, path model.Path, replace bool,
 func (r *registration) Execute(ctx context.Context, path model.Path, args string) error {
 	req := coap.NewRequest(codes.POST, path.String())
 	if args != "" {
-		req.WithPayload(coap.TextPlain, []byte(args))
+		req.WithPayload(content.Text, []byte(args))
 	}
 	_, err := r.do(ctx, "execute "+path.String(), req, codes.Changed)
 	return err
@@ -125,13 +221,25 @@ func (r *registration) WriteAttributes(ctx context.Context, path model.Path, a t
 }
 
 // Observe begins an observation (section 6.4.1) and hands over the first
-// value and every later one. format 0 leaves it to the device.
+// value and every later one.
 func (r *registration) Observe(ctx context.Context, path model.Path, format message.MediaType, notify func(*coap.Response)) (*coap.Observation, error) {
 	req := coap.NewRequest(codes.GET, path.String())
-	if format != 0 {
+	if format != anyFormat {
 		req.SetAccept(format)
 	}
-	what := "observe " + path.String()
+	return r.observe(ctx, "observe "+path.String(), req, notify)
+}
+
+// ObserveComposite begins an observation of several paths (section 6.4.5).
+func (r *registration) ObserveComposite(ctx context.Context, paths []model.Path, format message.MediaType, notify func(*coap.Response)) (*coap.Observation, error) {
+	req, err := fetch(paths, format)
+	if err != nil {
+		return nil, err
+	}
+	return r.observe(ctx, "observe-composite", req, notify)
+}
+
+func (r *registration) observe(ctx context.Context, what string, req *coap.Request, notify func(*coap.Response)) (*coap.Observation, error) {
 	var o *coap.Observation
 	var resp *coap.Response
 	err := r.persist(ctx, func(ctx context.Context) (err error) {

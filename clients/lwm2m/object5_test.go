@@ -1,6 +1,7 @@
 package lwm2m
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,6 +13,7 @@ import (
 	"github.com/thinlink/thinlink/clients"
 	"github.com/thinlink/thinlink/clients/coap"
 	"github.com/thinlink/thinlink/clients/flash"
+	"github.com/thinlink/thinlink/clients/lwm2m/content"
 	"github.com/thinlink/thinlink/clients/lwm2m/model"
 	"github.com/thinlink/thinlink/clients/lwm2m/objects"
 )
@@ -147,8 +149,7 @@ func TestDefer(t *testing.T) {
 			inWorld(t, lan(), opt, func(w *world) {
 				w.connect()
 				reg := w.known().reg
-				w.check("write", reg.Write(w.t.Context(), model.NewPath(objects.Firmware.ID, 0), false,
-					model.Values{objects.FirmwareSeverity: test.severity, objects.FirmwareMaxDefer: test.period}))
+				w.check("write", writeFirmware(w.t.Context(), reg, model.Values{objects.FirmwareSeverity: test.severity, objects.FirmwareMaxDefer: uint64(test.period)}))
 				start := time.Now()
 				w.update(10_000)
 				if took := time.Since(start); took < test.want || took > test.want+time.Minute {
@@ -163,9 +164,9 @@ func TestDefer(t *testing.T) {
 	inWorld(t, lan(), DefaultOptions(), func(w *world) {
 		w.connect()
 		reg := w.known().reg
-		for _, v := range []model.Values{{objects.FirmwareSeverity: int64(3)}, {objects.FirmwareMaxDefer: int64(-1)}} {
+		for _, v := range []model.Values{{objects.FirmwareSeverity: int64(3)}, {objects.FirmwareMaxDefer: uint64(1 << 40)}} {
 			var status *model.StatusError
-			err := reg.Write(w.t.Context(), model.NewPath(objects.Firmware.ID, 0), false, v)
+			err := writeFirmware(w.t.Context(), reg, v)
 			if !errors.As(err, &status) || status.Code != codes.BadRequest {
 				t.Errorf("%v: %v, want 4.00", v, err)
 			}
@@ -323,4 +324,10 @@ func TestSpoiledRecord(t *testing.T) {
 	if _, err := openStorage(memory); err == nil || !strings.Contains(err.Error(), recordName) {
 		t.Error(err)
 	}
+}
+
+// writeFirmware writes resources of object 5 as TLV, in addition to the others.
+func writeFirmware(ctx context.Context, reg *registration, v model.Values) error {
+	path := model.NewPath(objects.Firmware.ID, 0)
+	return reg.Write(ctx, path, false, content.TLV, model.Nodes(path, v))
 }

@@ -197,7 +197,11 @@ func (p *Platform) explore(c *client, reg *registration) error {
 
 // received is called for every report.
 func (p *Platform) received(c *client, reg *registration, resp *coap.Response) {
-	r, err := parseReading(resp.Payload)
+	nodes, err := nodesOf(resp, readingPath)
+	var r clients.Reading
+	if err == nil {
+		r, err = readingOf(nodes)
+	}
 	if err != nil || !resp.IsSuccess() {
 		p.env.Record(clients.Event{Kind: clients.EventWarning, Detail: fmt.Sprintf("server: report %s: %v", coap.CodeString(resp.Code), err)})
 		return

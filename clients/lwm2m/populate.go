@@ -24,10 +24,10 @@ func (d *device) populate() {
 			objects.ServerMinPeriod: int64(0), objects.ServerMaxPeriod: int64(0), 6: false, objects.ServerBinding: d.opt.Binding,
 		},
 		OnWrite: d.writeServer,
-		OnExecute: func(uint16, string) error {
+		Execute: map[uint16]func(string) error{objects.ServerTrigger: func(string) error {
 			d.askUpdate()
 			return nil
-		},
+		}},
 	})
 	d.tree.Add(objects.Device, 0, &tree.Instance{
 		Values: model.Values{
@@ -36,10 +36,10 @@ func (d *device) populate() {
 			10: int64(15), 11: model.Multiple{0: int64(0)}, 14: "+00:00", 15: "Etc/UTC", 16: d.opt.Binding,
 			17: "sensor", 18: "1.0", 19: "1.0.0", 20: int64(0), 21: int64(64),
 		},
-		OnExecute: func(uint16, string) error {
+		Execute: map[uint16]func(string) error{objects.DeviceReboot: func(string) error {
 			time.AfterFunc(reaction, d.restart)
 			return nil
-		},
+		}},
 	})
 	const nbIoT = 7
 	d.tree.Add(objects.Connectivity, 0, &tree.Instance{Values: model.Values{

@@ -2,9 +2,9 @@ package lwm2m
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/thinlink/thinlink/clients"
-	"github.com/thinlink/thinlink/clients/lwm2m/content"
 	"github.com/thinlink/thinlink/clients/lwm2m/model"
 	"github.com/thinlink/thinlink/clients/lwm2m/objects"
 )
@@ -20,12 +20,10 @@ func readingValues(r clients.Reading) model.Values {
 	}
 }
 
-// parseReading reads the TLV of the observed object instance.
-func parseReading(payload []byte) (r clients.Reading, err error) {
-	v, err := content.DecodeValues(objects.Reading, payload)
-	if err != nil {
-		return r, err
-	}
+// readingOf is the reading in what a device said of the observed object
+// instance.
+func readingOf(nodes []model.Node) (r clients.Reading, err error) {
+	v := model.ValuesOf(slices.DeleteFunc(nodes, func(n model.Node) bool { return !readingPath.Contains(n.Path) }))
 	var ok [4]bool
 	r.Text, ok[0] = v[objects.ReadingText].(string)
 	r.Integer, ok[1] = v[objects.ReadingInteger].(int64)

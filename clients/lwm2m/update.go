@@ -56,10 +56,13 @@ func (u *updater) instance() *tree.Instance {
 			objects.FirmwareURI: m.URI, objects.FirmwareState: int64(m.State), objects.FirmwareResult: int64(m.Result),
 			objects.FirmwareProtocols: protocols, objects.FirmwareDelivery: deliveryBoth,
 			objects.FirmwareName: "", objects.FirmwareVersion: "",
-			objects.FirmwareSeverity: u.flash.Severity, objects.FirmwareChanged: u.flash.Changed, objects.FirmwareMaxDefer: u.flash.MaxDefer,
+			objects.FirmwareSeverity: u.flash.Severity, objects.FirmwareChanged: u.flash.Changed, objects.FirmwareMaxDefer: uint64(u.flash.MaxDefer),
 		},
-		OnWrite:   u.write,
-		OnExecute: u.execute,
+		OnWrite: u.write,
+		Execute: map[uint16]func(string) error{
+			objects.FirmwareUpdate: func(string) error { return u.execute() },
+			objects.FirmwareCancel: func(string) error { return u.reset((*Firmware).Cancel) },
+		},
 	}
 }
 
@@ -127,11 +130,8 @@ func (u *updater) pull(uri string) error {
 	return nil
 }
 
-// execute is the server executing Update or Cancel.
-func (u *updater) execute(resource uint16, _ string) error {
-	if resource == objects.FirmwareCancel {
-		return u.reset((*Firmware).Cancel)
-	}
+// execute is the server executing Update.
+func (u *updater) execute() error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if err := u.flash.Machine.Update(); err != nil {

@@ -392,7 +392,7 @@ func TestCancel(t *testing.T) {
 			return r.WriteText(ctx, firmwarePath(objects.FirmwareURI), "")
 		},
 		"NUL package": func(r *registration, ctx context.Context) error {
-			return r.Write(ctx, model.NewPath(objects.Firmware.ID, 0), false, model.Values{objects.FirmwarePackage: []byte{0}})
+			return writeFirmware(ctx, r, model.Values{objects.FirmwarePackage: []byte{0}})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

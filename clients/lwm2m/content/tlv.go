@@ -5,28 +5,28 @@ import (
 	"fmt"
 )
 
-// TLVKind says what a TLV holds (OMA-TS-LightweightM2M_Core-V1_1 section
+// tlvKind says what a TLV holds (OMA-TS-LightweightM2M_Core-V1_1 section
 // 7.4.3, bits 7 and 6 of the type).
-type TLVKind uint8
+type tlvKind uint8
 
 // The kinds of TLVs.
 const (
-	TLVObjectInstance   TLVKind = 0 // holds resources
-	TLVResourceInstance TLVKind = 1 // holds one value, inside TLVMultiple
-	TLVMultiple         TLVKind = 2 // a resource that holds resource instances
-	TLVResource         TLVKind = 3 // a resource that holds one value
+	tlvInstance         tlvKind = 0 // holds resources
+	tlvResourceInstance tlvKind = 1 // holds one value, inside tlvMultiple
+	tlvMultiple         tlvKind = 2 // a resource that holds resource instances
+	tlvResource         tlvKind = 3 // a resource that holds one value
 )
 
-// TLV is one element of the OMA LwM2M TLV format, content format 11542.
-type Element struct {
-	Kind TLVKind
+// element is one element of the OMA LwM2M TLV format, content format 11542.
+type element struct {
+	Kind tlvKind
 	ID   uint16
 	// Value is the raw content; for kinds that nest it is the encoding of
 	// Children.
 	Value []byte
 	// Children are the elements inside an object instance or a multiple
 	// resource.
-	Children []Element
+	Children []element
 }
 
 // Limits of the format (section 7.4.3): the length has at most 24 bits.
@@ -42,9 +42,9 @@ const (
 
 var errTLV = errors.New("malformed TLV")
 
-// AppendTLV appends one element with the given content in its shortest form.
+// appendTLV appends one element with the given content in its shortest form.
 // It panics if the content is longer than the format can say, 16 MiB - 1.
-func AppendTLV(dst []byte, kind TLVKind, id uint16, value []byte) []byte {
+func appendTLV(dst []byte, kind tlvKind, id uint16, value []byte) []byte {
 	n := len(value)
 	head := byte(kind) << 6
 	if id > 0xff {
@@ -78,11 +78,11 @@ func AppendTLV(dst []byte, kind TLVKind, id uint16, value []byte) []byte {
 	return append(dst, value...)
 }
 
-// ParseTLV reads all elements of data, which they then refer to. Object
+// parseTLVs reads all elements of data, which they then refer to. Object
 // instances hold resources and multiple resources hold resource instances;
 // any other nesting is an error.
-func ParseTLV(data []byte) ([]Element, error) {
-	var list []Element
+func parseTLVs(data []byte) ([]element, error) {
+	var list []element
 	for len(data) > 0 {
 		t, n, err := parseTLV(data)
 		if err != nil {
@@ -94,9 +94,9 @@ func ParseTLV(data []byte) ([]Element, error) {
 	return list, nil
 }
 
-func parseTLV(data []byte) (t Element, n int, err error) {
+func parseTLV(data []byte) (t element, n int, err error) {
 	head, rest := data[0], data[1:]
-	t.Kind = TLVKind(head >> 6)
+	t.Kind = tlvKind(head >> 6)
 	idLen := 1
 	if head&tlvLongID != 0 {
 		idLen = 2
@@ -121,15 +121,15 @@ func parseTLV(data []byte) (t Element, n int, err error) {
 	return t, 1 + idLen + lengthLen + int(length), nil
 }
 
-func (t *Element) parseChildren() (err error) {
-	if t.Kind != TLVObjectInstance && t.Kind != TLVMultiple {
+func (t *element) parseChildren() (err error) {
+	if t.Kind != tlvInstance && t.Kind != tlvMultiple {
 		return nil
 	}
 	rest := t.Value
 	for len(rest) > 0 {
-		kind := TLVKind(rest[0] >> 6)
-		inMultiple := kind == TLVResourceInstance
-		if kind == TLVObjectInstance || inMultiple != (t.Kind == TLVMultiple) {
+		kind := tlvKind(rest[0] >> 6)
+		inMultiple := kind == tlvResourceInstance
+		if kind == tlvInstance || inMultiple != (t.Kind == tlvMultiple) {
 			return fmt.Errorf("%w: kind %d inside kind %d", errTLV, kind, t.Kind)
 		}
 		child, n, err := parseTLV(rest)

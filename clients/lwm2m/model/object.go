@@ -33,7 +33,11 @@ type Object struct {
 	ID   uint16
 	Name string
 	// Version is told at registration unless it is empty, that is 1.0.
-	Version   string
+	Version string
+	// Multiple objects may have several instances.
+	Multiple bool
+	// Mandatory objects are always there.
+	Mandatory bool
 	Resources []Resource
 }
 
