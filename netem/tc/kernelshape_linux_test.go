@@ -61,7 +61,7 @@ func shaped(t *testing.T) (own, far *Host) {
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name = "shaped0"
 	veth := netlink.NewVeth(attrs)
-	veth.PeerName, veth.PeerNamespace = hostDevice, netlink.NsFd(int(peer.handle))
+	veth.PeerName, veth.PeerNamespace = hostDevice, netlink.NsFd(int(peer.Handle))
 	if err := root.links.LinkAdd(veth); err != nil {
 		t.Fatal(err)
 	}

@@ -134,7 +134,7 @@ func (b *Testbed) join(name string, mac net.HardwareAddr, host *namespace, hostM
 	attrs.Name, attrs.MTU, attrs.HardwareAddr, attrs.TxQLen = name, b.cfg.Plan.MTU, mac, 1000
 	veth := netlink.NewVeth(attrs)
 	veth.PeerName, veth.PeerHardwareAddr, veth.PeerMTU = hostDevice, hostMAC, uint32(b.cfg.Plan.MTU)
-	veth.PeerNamespace = netlink.NsFd(int(host.handle))
+	veth.PeerNamespace = netlink.NsFd(int(host.Handle))
 	if err := b.router.links.LinkAdd(veth); err != nil {
 		if errors.Is(err, unix.EOPNOTSUPP) {
 			return port{}, &MissingError{"the kernel has no virtual Ethernet pairs (module veth)", "sudo modprobe veth, or use --engine vm or sim"}
