@@ -4,6 +4,7 @@
 # make test-kernel   the tests that need the kernel's netem, in a virtual machine
 # make test-kernel-arm64   the same under an arm64 kernel, which stands in for a Raspberry Pi
 # make check   format, vet, lint, import directions
+# make interop the peers: Mosquitto, libcoap, Leshan and others, installed if missing
 # make bench   speed of the simulator and its parts
 # make fuzz    each fuzz target for FUZZTIME
 
@@ -31,6 +32,7 @@ check:
 	@fmt=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$fmt" || { echo "not gofmt-ed: $$fmt"; exit 1; }
 	$(GO) vet ./...
 	$(GO) vet -tags faketime ./cmd/thinlink-sim
+	$(GO) vet -tags interop ./interop
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) test ./internal/arch
 
@@ -72,3 +74,10 @@ agreement: build
 .PHONY: dist
 dist:
 	packaging/build $(VERSION)
+
+# Brokers, clients and servers that others wrote, of the versions in
+# interop/peers.env, against ours. UPDATE=1 writes the tables of docs/interop.md.
+.PHONY: interop
+interop:
+	interop/install
+	THINLINK_INTEROP_UPDATE=$(UPDATE) $(GO) test -tags interop -count=1 -timeout 25m -v ./interop

@@ -79,45 +79,90 @@ func count(n int, thing string) string {
 
 func size(v float64) string { return units.Bytes(v + 0.5).Human() }
 
-func (a *Answer) text(b *bytes.Buffer) {
-	fmt.Fprintf(b, "%s: %d devices in %s of %s, %s, %s\n", a.name(), a.Devices, count(a.Cells, "cell"), count(a.Carriers, "carrier"), a.Technology,
+// headline says what was simulated.
+func (a *Answer) headline() string {
+	return fmt.Sprintf("%d devices in %s of %s, %s, %s", a.Devices, count(a.Cells, "cell"), count(a.Carriers, "carrier"), a.Technology,
 		units.FormatDuration(time.Duration(a.DurationS*float64(time.Second))))
-	fmt.Fprintf(b, "  %.4g reports/s, %.4g kbit/s up and %.4g kbit/s down on the air in all cells\n",
+}
+
+func (a *Answer) offered() string {
+	return fmt.Sprintf("%.4g reports/s, %.4g kbit/s up and %.4g kbit/s down on the air in all cells",
 		a.Offered.ReportsPerS, a.Offered.UpBPS/1000, a.Offered.DownBPS/1000)
+}
+
+func (a *Answer) utilisation() [][]string {
 	rows := [][]string{{"channel", "class", "mean", "fullest hour"}}
 	for _, u := range a.Channels {
 		rows = append(rows, []string{u.Channel, u.Class, percent(u.Mean), percent(u.Peak)})
 	}
-	fmt.Fprintln(b, "\nutilisation")
-	table(b, rows)
-	fmt.Fprintln(b, "\nrandom access")
-	rows = [][]string{{"class", "preambles/s of cell", "opportunities/s", "collision (95 % interval)", "closed form", "attempts"}}
+	return rows
+}
+
+func (a *Answer) access() [][]string {
+	rows := [][]string{{"class", "preambles/s of cell", "opportunities/s", "collision (95 % interval)", "closed form", "attempts"}}
 	for _, x := range a.Access {
 		rows = append(rows, []string{x.Class, fmt.Sprintf("%.3g", x.PerS), fmt.Sprintf("%.4g", x.Capacity), x.Collision.text(), percent(x.ClosedForm), fmt.Sprintf("%.2f", x.Attempts)})
 	}
-	table(b, rows)
-	fmt.Fprintf(b, "  reports given up in random access: %s; lost on the link: %s\n", a.Blocking.text(), a.Lost.text())
-	fmt.Fprintf(b, "  connections of a cell: %.4g in the mean, %d at most, %d allowed\n", a.Connected.Mean, a.Connected.Peak, a.Connected.Limit)
-	fmt.Fprintln(b, "\ndelay of a report, to its exchange's last packet")
-	rows = [][]string{{"class", "reports", "median", "95 %", "99 %"}}
+	return rows
+}
+
+// accessNotes are what the table of random access does not say.
+func (a *Answer) accessNotes() []string {
+	return []string{
+		fmt.Sprintf("reports given up in random access: %s; lost on the link: %s", a.Blocking.text(), a.Lost.text()),
+		fmt.Sprintf("connections of a cell: %.4g in the mean, %d at most, %d allowed", a.Connected.Mean, a.Connected.Peak, a.Connected.Limit),
+	}
+}
+
+func (a *Answer) delays() [][]string {
+	rows := [][]string{{"class", "reports", "median", "95 %", "99 %"}}
 	for _, x := range a.Delay {
 		rows = append(rows, []string{x.Class, fmt.Sprint(x.N), secs(x.P50S), secs(x.P95S), secs(x.P99S)})
 	}
-	table(b, rows)
-	for i := range a.Groups {
-		a.Groups[i].text(b)
+	return rows
+}
+
+// lines say how many devices a cell carries, and what ends that.
+func (c *Capacity) lines() []string {
+	if c == nil {
+		return nil
 	}
-	if c := a.Capacity; c != nil {
-		fmt.Fprintf(b, "\ndevices per cell, in this mix, with %.3g %% of exchanges within %s and at most %s given up: %d\n",
-			100*c.Percentile, secs(c.ServiceS), percent(c.MaxBlocking), c.DevicesPerCell)
-		if c.DevicesPerCell == 0 {
-			fmt.Fprintf(b, "  even a cell with next to no load misses the %s\n", c.Limit)
-		} else if c.Beyond > 0 {
-			fmt.Fprintf(b, "  at %d the %s is missed; closest to its end: %s at %s\n", c.Beyond, c.Limit, c.First, percent(c.Load))
-		}
+	lines := []string{fmt.Sprintf("devices per cell, in this mix, with %.3g %% of exchanges within %s and at most %s given up: %d",
+		100*c.Percentile, secs(c.ServiceS), percent(c.MaxBlocking), c.DevicesPerCell)}
+	if c.DevicesPerCell == 0 {
+		return append(lines, fmt.Sprintf("even a cell with next to no load misses the %s", c.Limit))
+	} else if c.Beyond > 0 {
+		return append(lines, fmt.Sprintf("at %d the %s is missed; closest to its end: %s at %s", c.Beyond, c.Limit, c.First, percent(c.Load)))
+	}
+	return lines
+}
+
+func (a *Answer) text(b *bytes.Buffer) {
+	fmt.Fprintf(b, "%s: %s\n  %s\n", a.name(), a.headline(), a.offered())
+	fmt.Fprintln(b, "\nutilisation")
+	table(b, a.utilisation())
+	fmt.Fprintln(b, "\nrandom access")
+	table(b, a.access())
+	indent(b, a.accessNotes())
+	fmt.Fprintln(b, "\ndelay of a report, to its exchange's last packet")
+	table(b, a.delays())
+	for i := range a.Groups {
+		g := &a.Groups[i]
+		fmt.Fprintf(b, "\n%s\n", g.headline())
+		indent(b, g.lines())
+	}
+	if lines := a.Capacity.lines(); lines != nil {
+		fmt.Fprintf(b, "\n%s\n", lines[0])
+		indent(b, lines[1:])
 	}
 	list(b, "assumed", a.Assumptions)
 	list(b, "warnings", a.Warnings)
+}
+
+func indent(b *bytes.Buffer, lines []string) {
+	for _, l := range lines {
+		fmt.Fprintf(b, "  %s\n", l)
+	}
 }
 
 func list(b *bytes.Buffer, title string, lines []string) {
@@ -130,32 +175,46 @@ func list(b *bytes.Buffer, title string, lines []string) {
 	}
 }
 
-func (g *GroupAnswer) text(b *bytes.Buffer) {
-	fmt.Fprintf(b, "\ngroup %s: %d devices, %s\n", g.Name, g.Devices, g.Stack)
-	fmt.Fprintf(b, "  report: %d packets, %.0f B up, %.0f B down", g.ReportPackets, g.ReportUp, g.ReportDown)
+func (g *GroupAnswer) headline() string {
+	return fmt.Sprintf("group %s: %d devices, %s", g.Name, g.Devices, g.Stack)
+}
+
+// lines are a group's figures.
+func (g *GroupAnswer) lines() []string {
+	report := fmt.Sprintf("report: %d packets, %.0f B up, %.0f B down", g.ReportPackets, g.ReportUp, g.ReportDown)
 	if g.SessionS > 0 {
-		fmt.Fprintf(b, "; session: %.0f B every %s", g.SessionBytes, secs(g.SessionS))
+		report += fmt.Sprintf("; session: %.0f B every %s", g.SessionBytes, secs(g.SessionS))
 	}
-	fmt.Fprintf(b, "\n  %d reports, %d retransmissions, %d of them spurious; given up %s; 95 %% within %s\n",
-		g.Reports, g.Repeated, g.Spurious, g.Blocking.text(), secs(g.Delay.P95S))
-	fmt.Fprintf(b, "  data: %s a device and month", size(g.BytesMonth))
+	data := fmt.Sprintf("data: %s a device and month", size(g.BytesMonth))
 	if c := g.Cost; c != nil {
-		fmt.Fprintf(b, ", %.2f %s; the group %.0f %s", c.PerDevice, c.Currency, c.Group, c.Currency)
+		data += fmt.Sprintf(", %.2f %s; the group %.0f %s", c.PerDevice, c.Currency, c.Group, c.Currency)
 	}
-	fmt.Fprintln(b)
+	lines := []string{
+		report,
+		fmt.Sprintf("%d reports, %d retransmissions, %d of them spurious; given up %s; 95 %% within %s",
+			g.Reports, g.Repeated, g.Spurious, g.Blocking.text(), secs(g.Delay.P95S)),
+		data,
+	}
 	if l := g.Battery; l != nil {
-		fmt.Fprintf(b, "  battery: 5 %% of devices last less than %.1f years, half %.1f, 95 %% less than %.1f\n", l.P5, l.P50, l.P95)
+		lines = append(lines, fmt.Sprintf("battery: 5 %% of devices last less than %.1f years, half %.1f, 95 %% less than %.1f", l.P5, l.P50, l.P95))
 	}
-	if o := g.OTA; o != nil {
-		fmt.Fprintf(b, "  campaign: %s image of %s by %s: %d updated, %d failed, %d left\n", o.Strategy, size(float64(o.Image)), o.Stack, o.Updated, o.Failed, o.Left)
-		if o.Updated > 0 {
-			fmt.Fprintf(b, "  half after %s, 95 %% after %s, all after %s; one takes %s and %s", secs(o.P50S), secs(o.P95S), secs(o.LastS), secs(o.DeviceS), size(o.UpBytes+o.DownBytes))
-			if g.Cost != nil {
-				fmt.Fprintf(b, ", %.2f %s", g.Cost.OTA, g.Cost.Currency)
-			}
-			fmt.Fprintln(b)
-		}
+	return append(lines, g.OTA.lines(g.Cost)...)
+}
+
+// lines are a campaign's figures.
+func (o *Update) lines(cost *Cost) []string {
+	if o == nil {
+		return nil
 	}
+	lines := []string{fmt.Sprintf("campaign: %s image of %s by %s: %d updated, %d failed, %d left", o.Strategy, size(float64(o.Image)), o.Stack, o.Updated, o.Failed, o.Left)}
+	if o.Updated == 0 {
+		return lines
+	}
+	progress := fmt.Sprintf("half after %s, 95 %% after %s, all after %s; one takes %s and %s", secs(o.P50S), secs(o.P95S), secs(o.LastS), secs(o.DeviceS), size(o.UpBytes+o.DownBytes))
+	if cost != nil {
+		progress += fmt.Sprintf(", %.2f %s", cost.OTA, cost.Currency)
+	}
+	return append(lines, progress)
 }
 
 // sideBySide has a row for each figure and a column for each variant.
@@ -171,10 +230,14 @@ func sideBySide(answers []*Answer) [][]string {
 	rows := [][]string{head}
 	add := func(name string, f func(*Answer) string) {
 		row := []string{name}
+		known := false
 		for _, a := range answers {
 			row = append(row, f(a))
+			known = known || f(a) != "-"
 		}
-		rows = append(rows, row)
+		if known {
+			rows = append(rows, row)
+		}
 	}
 	add("reports/s", func(a *Answer) string { return fmt.Sprintf("%.4g", a.Offered.ReportsPerS) })
 	add("up on the air", func(a *Answer) string { return fmt.Sprintf("%.4g kbit/s", a.Offered.UpBPS/1000) })

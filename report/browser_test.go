@@ -235,3 +235,20 @@ func moreSeeds(records []*Record) (more []*Record) {
 	}
 	return more
 }
+
+func TestDocumentInBrowser(t *testing.T) {
+	d := Document{Title: "a <plan>", Lead: "two cells", Sections: []Section{{
+		Heading: "network", Notices: []string{"saturated"}, Text: []string{"30 reports/s"}, List: []string{"assumed"},
+		Charts: []Curves{{Title: "load", XLabel: "hour", YLabel: "%", Lines: []Curve{
+			{Name: "up", X: []float64{0.5, 1.5}, Y: []float64{10, 20}}, {Name: "down", X: []float64{0.5, 1.5}, Y: []float64{1, 2}},
+		}}},
+		Tables: []Grid{{Title: "use", Head: []string{"channel", "mean"}, Texts: 1, Rows: [][]string{{"PUSCH", "29 %"}}}},
+	}}}
+	dom, log := browse(t, writeTestPage(t, d.Write), "--dump-dom")
+	checkConsole(t, log)
+	for _, want := range []string{"a &lt;plan&gt;", `<svg class="chart lines"`, `<td class="text">PUSCH</td><td>29 %</td>`, `<p class="warn">saturated`, "<li>assumed", `data-stack="down"`} {
+		if !strings.Contains(dom, want) {
+			t.Errorf("the page does not have %q", want)
+		}
+	}
+}

@@ -89,9 +89,12 @@ const seedTokens = 0x6d717474 // "mqtt"
 // shadow's difference and the next job.
 func (d *device) subscriptions() []string {
 	job, update, get := jobs.Topic(d.name, ""), shadow.Topic(d.name, "update"), shadow.Topic(d.name, "get")
-	topics := []string{
-		job + "notify-next", job + "start-next/accepted", job + "start-next/rejected",
-		job + "+/update/accepted", job + "+/update/rejected",
+	var topics []string
+	if d.opt.OTA != "none" {
+		topics = []string{
+			job + "notify-next", job + "start-next/accepted", job + "start-next/rejected",
+			job + "+/update/accepted", job + "+/update/rejected",
+		}
 	}
 	switch d.opt.OTA {
 	case "chunks":
@@ -176,6 +179,9 @@ func (d *device) boot(ctx context.Context) error {
 		if err := d.updateShadow(ctx, about); err != nil {
 			return err
 		}
+	}
+	if d.opt.OTA == "none" {
+		return nil
 	}
 	job, err := d.nextJob(ctx)
 	if err == nil && job != nil {

@@ -31,7 +31,7 @@ type Options struct {
 	SubscribeTogether bool          `conf:"subscribe_together" doc:"one SUBSCRIBE for all topics instead of one for each"`
 	Indent            int           `conf:"indent" doc:"spaces by which the device indents a shadow report's JSON, 0 is compact" min:"0" max:"8"`
 
-	OTA          string        `conf:"ota" doc:"how the image travels: one GET over HTTPS; over MQTT in blocks that the device asks for, by AWS IoT Streams or as ThingsBoard has it; or in retained messages" enum:"https,chunks,thingsboard,push"`
+	OTA          string        `conf:"ota" doc:"how the image travels: one GET over HTTPS; over MQTT in blocks that the device asks for, by AWS IoT Streams or as ThingsBoard has it; in retained messages; or none, for a broker without a jobs service" enum:"https,chunks,thingsboard,push,none"`
 	OTAResume    bool          `conf:"ota_resume" doc:"an interrupted download goes on where it stopped, not from the start"`
 	OTAStall     time.Duration `conf:"ota_stall" doc:"https: a download without a byte for so long is given up and begun again, 0s is never" min:"0s"`
 	BlockSize    units.Bytes   `conf:"block_size" doc:"chunks, thingsboard, push: bytes of a block" min:"256" max:"131072"`
@@ -122,7 +122,7 @@ func (o Options) check() error {
 		oneOf("version", o.Version, "3.1.1", "5"),
 		atLeast("session_expiry", o.SessionExpiry, time.Second),
 		oneOf("topics", o.Topics, "shadow", "plain"),
-		oneOf("ota", o.OTA, "https", "chunks", "thingsboard", "push"),
+		oneOf("ota", o.OTA, "https", "chunks", "thingsboard", "push", "none"),
 		atLeast("ota_stall", o.OTAStall, 0),
 		atLeast("block_timeout", o.BlockTimeout, time.Second),
 		atLeast("connect_timeout", o.ConnectTimeout, time.Second),

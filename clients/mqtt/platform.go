@@ -190,6 +190,8 @@ func (p *Platform) Update(ctx context.Context, device string, img clients.Image)
 // queue; the channel delivers how the job ended.
 func (p *Platform) offer(device, job string, doc jobDocument, data []byte) (<-chan jobs.Execution, error) {
 	switch p.opt.OTA {
+	case "none":
+		return nil, errors.New("option ota is none")
 	case "https":
 		path := fmt.Sprintf("/firmware/%s-%s.bin", doc.Name, doc.Version)
 		doc.URL, doc.ETag = "https://"+p.env.ServerName()+path, p.files.Put(path, data)

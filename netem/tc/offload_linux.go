@@ -92,3 +92,7 @@ func ethtool(device string, cmd, data uint32) (uint32, error) {
 	}
 	return value.data, nil
 }
+
+// OnePacketEach turns off what makes one packet of several on a device of the
+// thread's namespace, so that a capture shows what a wire would.
+func OnePacketEach(device string) error { return offloadsOff(device, joining) }

@@ -1,0 +1,131 @@
+//go:build interop
+
+package interop
+
+import (
+	"flag"
+	"fmt"
+	"math"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/thinlink/thinlink/measure"
+)
+
+// entry is one exchange with a peer and what it cost.
+type entry struct {
+	peer, name string
+	result     measure.Result
+}
+
+// book collects the exchanges of a run.
+type book struct {
+	mu      sync.Mutex
+	entries []entry
+}
+
+var ledger book
+
+func (b *book) add(e entry) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.entries = append(b.entries, e)
+}
+
+// page is the documentation that lists what was exercised.
+const page = "../docs/interop.md"
+
+const (
+	pageBegin = "<!-- exchanges: written by make interop UPDATE=1 -->\n"
+	pageEnd   = "<!-- end of exchanges -->\n"
+)
+
+// tables lists the exchanges, one table for each peer.
+func (b *book) tables() string {
+	var out strings.Builder
+	peer := ""
+	for _, e := range b.entries {
+		if e.peer != peer {
+			peer = e.peer
+			fmt.Fprintf(&out, "\n### %s\n\n", peer)
+			out.WriteString("| exchange | packets up | down | bytes up | down | IP, TCP, UDP | security | protocol | payload |\n")
+			out.WriteString("|---|---:|---:|---:|---:|---:|---:|---:|---:|\n")
+		}
+		r := e.result
+		fmt.Fprintf(&out, "| %s | %d | %d | %d | %d | %d | %d | %d | %d |\n", e.name, r.Up.Packets, r.Down.Packets, r.Up.Bytes, r.Down.Bytes,
+			r.Layers.IP+r.Layers.Transport, r.Layers.Security, r.Layers.Protocol, r.Layers.Payload)
+	}
+	return out.String()
+}
+
+// checkPage holds the page to what was exercised, if all of it was, or writes
+// it anew.
+func checkPage() error {
+	partial := flag.Lookup("test.run").Value.String() != "" || flag.Lookup("test.skip").Value.String() != "" || flag.Lookup("test.list").Value.String() != ""
+	if partial {
+		return nil
+	}
+	b, err := os.ReadFile(page)
+	if err != nil {
+		return err
+	}
+	head, rest, ok := strings.Cut(string(b), pageBegin)
+	listed, foot, ended := strings.Cut(rest, pageEnd)
+	if !ok || !ended {
+		return fmt.Errorf("%s lacks %q or %q", page, pageBegin, pageEnd)
+	}
+	if os.Getenv("THINLINK_INTEROP_UPDATE") == "1" {
+		return os.WriteFile(page, []byte(head+pageBegin+ledger.tables()+"\n"+pageEnd+foot), 0o644)
+	}
+	return compare(rows(listed), rows(ledger.tables()))
+}
+
+var rowFormat = regexp.MustCompile(`(?m)^(?:### (.+)|\| ([^|]+) \| \d+ \| \d+ \| (\d+) \| (\d+) \|.*)$`)
+
+// rows are the bytes up and down of each exchange, by peer and name.
+func rows(tables string) map[string][2]float64 {
+	all, peer := make(map[string][2]float64), ""
+	for _, m := range rowFormat.FindAllStringSubmatch(tables, -1) {
+		if m[1] != "" {
+			peer = m[1]
+			continue
+		}
+		up, _ := strconv.ParseFloat(m[3], 64)
+		down, _ := strconv.ParseFloat(m[4], 64)
+		all[peer+": "+m[2]] = [2]float64{up, down}
+	}
+	return all
+}
+
+// tolerance is how far the bytes of an exchange may be from what the page says:
+// acknowledgements depend on when the kernel runs whom.
+const tolerance = 0.25
+
+func compare(listed, done map[string][2]float64) error {
+	var wrong []string
+	for name, b := range done {
+		want, ok := listed[name]
+		switch {
+		case !ok:
+			wrong = append(wrong, name+": not listed")
+		case !near(b[0], want[0]) || !near(b[1], want[1]):
+			wrong = append(wrong, fmt.Sprintf("%s: %.0f bytes, listed %.0f", name, b, want))
+		}
+	}
+	for name := range listed {
+		if _, ok := done[name]; !ok && requirePeers {
+			wrong = append(wrong, name+": listed, but not exercised")
+		}
+	}
+	if len(wrong) == 0 {
+		return nil
+	}
+	slices.Sort(wrong)
+	return fmt.Errorf("%s differs from this run (make interop UPDATE=1 writes it):\n%s", page, strings.Join(wrong, "\n"))
+}
+
+func near(got, want float64) bool { return math.Abs(got-want) <= tolerance*want+200 }
