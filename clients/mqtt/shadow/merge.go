@@ -6,6 +6,8 @@ import (
 	"maps"
 	"reflect"
 	"time"
+
+	"github.com/thinlink/thinlink/clients/mqtt/internal/jsontext"
 )
 
 // patch is one section of an update request.
@@ -21,7 +23,7 @@ func parseState(raw json.RawMessage) (desired, reported patch, err error) {
 		return desired, reported, errors.New("missing required node: state")
 	}
 	var state any
-	if err := decode(raw, &state); err != nil {
+	if err := jsontext.Decode(raw, &state); err != nil {
 		return desired, reported, errors.New("invalid JSON")
 	}
 	if state == nil { // null removes everything

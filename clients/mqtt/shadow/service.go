@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/thinlink/thinlink/clients/mqtt/broker"
+
+	"github.com/thinlink/thinlink/clients/mqtt/internal/jsontext"
 )
 
 // Topic is the topic of an operation ("update", "get", "delete") of a thing,
@@ -107,7 +109,7 @@ func perform(s *Shadow, operation string, payload []byte, now time.Time) (answer
 		return nil, nil
 	}
 	if rej != nil {
-		return []reply{{"rejected", encode(rej)}}, nil
+		return []reply{{"rejected", jsontext.Encode(rej)}}, nil
 	}
 	return []reply{{"accepted", accepted}}, nil
 }

@@ -3,10 +3,10 @@ package shadow
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"time"
+
+	"github.com/thinlink/thinlink/clients/mqtt/internal/jsontext"
 )
 
 // Limits of the service ("AWS IoT Device Shadow endpoints and quotas").
@@ -106,12 +106,12 @@ func (s *Shadow) Update(payload []byte, now time.Time) (Outcome, *Rejection) {
 	}
 	out := Outcome{
 		Reported: reported.values != nil,
-		Accepted: encode(answer{
+		Accepted: jsontext.Encode(answer{
 			State:    halves{Desired: desired.echo(), Reported: reported.echo()},
 			Metadata: halves{Desired: desired.stamped(now), Reported: reported.stamped(now)},
 			Version:  next.version, Timestamp: now.Unix(), ClientToken: req.ClientToken,
 		}),
-		Documents: encode(struct {
+		Documents: jsontext.Encode(struct {
 			Previous    snapshot `json:"previous"`
 			Current     snapshot `json:"current"`
 			Timestamp   int64    `json:"timestamp"`
@@ -119,7 +119,7 @@ func (s *Shadow) Update(payload []byte, now time.Time) (Outcome, *Rejection) {
 		}{s.snapshot(), next.snapshot(), now.Unix(), req.ClientToken}),
 	}
 	if delta, stamps := next.delta(); delta != nil {
-		out.Delta = encode(answer{delta, stamps, next.version, now.Unix(), req.ClientToken})
+		out.Delta = jsontext.Encode(answer{delta, stamps, next.version, now.Unix(), req.ClientToken})
 	}
 	*s = next
 	return out, nil
@@ -135,7 +135,7 @@ func (s *Shadow) Get(payload []byte, now time.Time) ([]byte, *Rejection) {
 	if delta, _ := s.delta(); delta != nil {
 		state.Delta = delta
 	}
-	return encode(answer{state, metadata, s.version, now.Unix(), req.ClientToken}), nil
+	return jsontext.Encode(answer{state, metadata, s.version, now.Unix(), req.ClientToken}), nil
 }
 
 // Delete removes the document; its version goes on counting.
@@ -146,14 +146,14 @@ func (s *Shadow) Delete(payload []byte, now time.Time) ([]byte, *Rejection) {
 	}
 	old := s.version
 	*s = Shadow{version: old + 1}
-	return encode(answer{Version: old, Timestamp: now.Unix(), ClientToken: req.ClientToken}), nil
+	return jsontext.Encode(answer{Version: old, Timestamp: now.Unix(), ClientToken: req.ClientToken}), nil
 }
 
 // Version is the number of changes so far.
 func (s *Shadow) Version() int64 { return s.version }
 
 // Reported is the reported state as JSON.
-func (s *Shadow) Reported() []byte { return encode(s.reported.values) }
+func (s *Shadow) Reported() []byte { return jsontext.Encode(s.reported.values) }
 
 func (s *Shadow) snapshot() snapshot {
 	return snapshot{
@@ -167,7 +167,7 @@ func (s *Shadow) size() int {
 	n := 0
 	for _, t := range []tree{s.desired.values, s.reported.values} {
 		if len(t) > 0 {
-			n += len(encode(t))
+			n += len(jsontext.Encode(t))
 		}
 	}
 	return n
@@ -192,35 +192,11 @@ func (s *Shadow) parseExisting(payload []byte, now time.Time) (request, *Rejecti
 // parse reads the outer object of a request.
 func parse(payload []byte, now time.Time) (request, *Rejection) {
 	var req request
-	if err := decode(payload, &req); err != nil {
+	if err := jsontext.Decode(payload, &req); err != nil {
 		return req, &Rejection{Code: 400, Message: "Invalid JSON", Timestamp: now.Unix()}
 	}
 	if len(req.ClientToken) > MaxToken {
 		return req, &Rejection{Code: 400, Message: "Invalid clientToken", Timestamp: now.Unix()}
 	}
 	return req, nil
-}
-
-// decode reads exactly one JSON value and keeps numbers as they are written.
-func decode(data []byte, v any) error {
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.UseNumber()
-	if err := dec.Decode(v); err != nil {
-		return err
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return errors.New("more than one value")
-	}
-	return nil
-}
-
-// encode writes compact JSON without escaping what HTML would need.
-func encode(v any) []byte {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		panic(fmt.Sprintf("shadow: %T does not encode: %v", v, err)) // values came from JSON
-	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }
