@@ -42,6 +42,14 @@ type incoming struct {
 	correlation   []byte
 }
 
+// response is the answer that the sender wants, nil if none.
+func (m incoming) response() *outgoing {
+	if m.responseTopic == "" {
+		return nil
+	}
+	return &outgoing{topic: m.responseTopic, correlation: m.correlation}
+}
+
 // refusedError is a subscription that the platform does not grant.
 type refusedError struct{ topic string }
 

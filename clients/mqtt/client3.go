@@ -31,6 +31,15 @@ func (c *client3) options(d *device) *paho.ClientOptions {
 	o := paho.NewClientOptions()
 	o.AddBroker("tls://" + d.env.ServerName()) // a name only: dial knows the address
 	o.SetClientID(d.name)
+	if user, password := d.login(); user != "" {
+		o.SetUsername(user) // a provider without password would be called for one
+		if password != "" {
+			o.SetCredentialsProvider(d.login)
+		}
+	}
+	if d.opt.Will {
+		o.SetWill(statusTopic(d.name), offline, byte(d.opt.QoS), d.opt.Retain)
+	}
 	o.SetProtocolVersion(4) // no fall-back to MQTT 3.1
 	o.SetCleanSession(d.opt.CleanSession)
 	o.SetKeepAlive(d.opt.KeepAlive)

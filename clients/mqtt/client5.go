@@ -143,6 +143,16 @@ func (c *client5) packet() *paho.Connect {
 	if !o.CleanSession {
 		p.Properties.SessionExpiryInterval = paho.Uint32(uint32(o.SessionExpiry / time.Second))
 	}
+	if user, password := c.d.login(); user != "" {
+		p.UsernameFlag, p.Username, p.PasswordFlag, p.Password = true, user, password != "", []byte(password)
+	}
+	if o.Will {
+		p.WillMessage = &paho.WillMessage{Topic: statusTopic(c.d.name), Payload: []byte(offline), QoS: byte(o.QoS), Retain: o.Retain}
+		p.WillProperties = &paho.WillProperties{}
+		if o.WillDelay > 0 {
+			p.WillProperties.WillDelayInterval = paho.Uint32(uint32(o.WillDelay / time.Second))
+		}
+	}
 	if o.TopicAlias > 0 {
 		p.Properties.TopicAliasMaximum = paho.Uint16(uint16(o.TopicAlias))
 	}

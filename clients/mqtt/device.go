@@ -14,6 +14,7 @@ import (
 	"github.com/thinlink/thinlink/clients/flash"
 	"github.com/thinlink/thinlink/clients/mqtt/jobs"
 	"github.com/thinlink/thinlink/clients/mqtt/shadow"
+	"github.com/thinlink/thinlink/clients/reading"
 )
 
 // mqttPort is that of MQTT over TLS.
@@ -27,6 +28,7 @@ type device struct {
 	env   *clients.Env
 	mqtt  *tls.Config
 	https *tls.Config
+	key   []byte // auth password
 
 	client  client
 	ctx     context.Context // ends with the power
@@ -38,13 +40,20 @@ type device struct {
 	rnd      *rand.Rand
 	requests int
 	waiting  map[string]chan answer // by client token or topic
-	commands chan int64             // commands that reached the application
+	commands chan command           // that reached the application
 	jobs     chan *job              // for the agent
 	news     chan struct{}          // the next job changed
 	image    *image                 // whose blocks come as messages; nil if none
 	state    deviceState
 
 	connections int
+}
+
+// command is one that reached the application, and where its answer goes; nil is
+// nowhere.
+type command struct {
+	value  int64
+	answer *outgoing
 }
 
 // answer is what "/accepted" or "/rejected" carried.
@@ -63,10 +72,15 @@ func newDevice(opt Options, env *clients.Env, cfg *tls.Config) (*device, error) 
 		link:     newLink(),
 		rnd:      rand.New(rand.NewPCG(env.Seed, seedTokens+state.Boots)),
 		waiting:  make(map[string]chan answer),
-		commands: make(chan int64, 16),
+		commands: make(chan command, 16),
 		jobs:     make(chan *job, 1),
 		news:     make(chan struct{}, 1),
 		state:    state,
+	}
+	if opt.Auth == "password" {
+		if d.key, err = keyOf(opt, env, d.name); err != nil {
+			return nil, err
+		}
 	}
 	d.ctx, d.off = context.WithCancel(context.Background())
 	var store flash.Store
@@ -88,6 +102,9 @@ const seedTokens = 0x6d717474 // "mqtt"
 // the AWS IoT SDK for Python: the answers to each operation it uses, the
 // shadow's difference and the next job.
 func (d *device) subscriptions() []string {
+	if d.opt.Topics == "azure" {
+		return d.hubSubscriptions()
+	}
 	job, update, get := jobs.Topic(d.name, ""), shadow.Topic(d.name, "update"), shadow.Topic(d.name, "get")
 	var topics []string
 	if d.opt.OTA != "none" {
@@ -111,6 +128,14 @@ func (d *device) subscriptions() []string {
 // The plain topics.
 func reportTopic(device string) string  { return "thinlink/" + device + "/report" }
 func commandTopic(device string) string { return "thinlink/" + device + "/command" }
+func statusTopic(device string) string  { return "thinlink/" + device + "/status" }
+func answerTopic(device string) string  { return "thinlink/" + device + "/answer" }
+
+// What the status topic says.
+const (
+	online  = "online"
+	offline = "offline"
+)
 
 func (d *device) reportTopic() string  { return reportTopic(d.name) }
 func (d *device) commandTopic() string { return commandTopic(d.name) }
@@ -163,7 +188,12 @@ func (d *device) powerOn() error {
 // boot is what the device does after every start: ask for the shadow, for what
 // was desired meanwhile; report what it is; ask for a job that waits.
 func (d *device) boot(ctx context.Context) error {
-	if d.opt.Topics == "shadow" {
+	switch d.opt.Topics {
+	case "azure":
+		if err := d.bootHub(ctx); err != nil {
+			return err
+		}
+	case "shadow":
 		get := func(token string) []byte { return encode(shadowUpdate{ClientToken: token}, 0) }
 		a, err := d.request(ctx, shadow.Topic(d.name, "get"), get)
 		if err != nil {
@@ -173,7 +203,7 @@ func (d *device) boot(ctx context.Context) error {
 			State struct{ Delta json.RawMessage }
 		}
 		if a.accepted && json.Unmarshal(a.payload, &doc) == nil {
-			d.commanded(doc.State.Delta)
+			d.desired(doc.State.Delta)
 		}
 		about := func(token string) []byte { return shadowReport(aboutDevice(d.name), token, d.opt.Indent) }
 		if err := d.updateShadow(ctx, about); err != nil {
@@ -210,6 +240,10 @@ func (d *device) received(m incoming) error {
 		return err
 	}
 	topic, payload := m.topic, m.payload
+	if d.opt.Topics == "azure" {
+		d.hubReceived(m)
+		return nil
+	}
 	rest, accepted := strings.CutSuffix(topic, "/accepted")
 	switch {
 	case accepted || strings.HasSuffix(topic, "/rejected"):
@@ -217,11 +251,13 @@ func (d *device) received(m incoming) error {
 	case strings.HasPrefix(topic, d.streamPrefix()), strings.HasPrefix(topic, chunkResponse), strings.HasPrefix(topic, pushPrefix):
 		return d.blockReceived(topic, payload)
 	case topic == d.commandTopic():
-		d.commanded(payload)
+		if value, err := d.format().ParseCommand(payload); err == nil {
+			d.commanded(command{value, m.response()})
+		}
 	case rest == shadow.Topic(d.name, "update")+"/delta":
 		var delta struct{ State json.RawMessage }
 		if json.Unmarshal(payload, &delta) == nil {
-			d.commanded(delta.State)
+			d.desired(delta.State)
 		}
 	case topic == jobs.Topic(d.name, "notify-next"):
 		d.jobChanged()
@@ -246,18 +282,23 @@ func (d *device) deliver(key string, a answer) {
 	}
 }
 
-// commanded hands a command to the application.
-func (d *device) commanded(payload []byte) {
-	value, ok := parseCommand(payload)
-	if !ok {
-		return
+// desired obeys a command in desired state.
+func (d *device) desired(state []byte) {
+	if value, ok := parseCommand(state); ok {
+		d.commanded(command{value: value})
 	}
-	d.record(clients.EventCommand, fmt.Sprint(value))
+}
+
+// commanded hands a command to the application.
+func (d *device) commanded(c command) {
+	d.record(clients.EventCommand, fmt.Sprint(c.value))
 	select {
-	case d.commands <- value:
+	case d.commands <- c:
 	default: // nobody has asked for the last sixteen
 	}
 }
+
+func (d *device) format() reading.Format { return reading.Format(d.opt.Encoding) }
 
 func (d *device) record(kind, detail string) {
 	d.env.Record(clients.Event{Kind: kind, Detail: detail})

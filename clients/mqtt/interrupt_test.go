@@ -110,7 +110,7 @@ func TestInterruptions(t *testing.T) {
 								}
 							}
 						}
-						must(t, s.Connect(t.Context(), reading))
+						must(t, s.Connect(t.Context(), sample))
 						img := newImage(size)
 						start := time.Now()
 						must(t, s.Update(t.Context(), img))
@@ -124,7 +124,7 @@ func TestInterruptions(t *testing.T) {
 						if most := size + interrupt.n*shipment.waste; received.Load() > most {
 							t.Errorf("%d image bytes arrived, want at most %d", received.Load(), most)
 						}
-						must(t, s.Report(t.Context(), reading))
+						must(t, s.Report(t.Context(), sample))
 						end()
 						time.Sleep(time.Hour)
 					})

@@ -115,7 +115,12 @@ func (d *device) connected() {
 	}
 	missing := slices.DeleteFunc(d.subscriptions(), func(topic string) bool { return slices.Contains(d.state.Topics, topic) })
 	d.mu.Unlock()
-	if err := d.subscribe(l, missing); err != nil {
+	err := d.subscribe(l, missing)
+	if err == nil && d.opt.Will {
+		m := outgoing{topic: statusTopic(d.name), payload: []byte(online), qos: byte(d.opt.QoS), retain: d.opt.Retain}
+		err = d.client.publish(d.ctx, l, m)
+	}
+	if err != nil {
 		if !errors.Is(err, errLost) && d.ctx.Err() == nil {
 			d.record(clients.EventWarning, "subscribe: "+err.Error())
 		}
@@ -239,9 +244,12 @@ func exchange[T any](ctx context.Context, d *device, done <-chan T, publish func
 
 // publish sends one message and waits until paho has done what its QoS asks.
 func (d *device) publish(ctx context.Context, topic string, payload []byte) func(l *link) error {
-	return func(l *link) error {
-		return d.client.publish(ctx, l, outgoing{topic: topic, payload: payload, qos: byte(d.opt.QoS)})
-	}
+	return d.publishMessage(ctx, outgoing{topic: topic, payload: payload})
+}
+
+func (d *device) publishMessage(ctx context.Context, m outgoing) func(l *link) error {
+	m.qos = byte(d.opt.QoS)
+	return func(l *link) error { return d.client.publish(ctx, l, m) }
 }
 
 // request publishes a request and returns the payload of its answer.

@@ -23,11 +23,11 @@ func bad() netem.Config {
 
 // everyStep performs all steps.
 func everyStep(ctx context.Context, s *clients.Session, size int) error {
-	if err := s.Connect(ctx, reading); err != nil {
+	if err := s.Connect(ctx, sample); err != nil {
 		return err
 	}
 	for i := range int64(3) {
-		r := reading
+		r := sample
 		r.Integer += i
 		if err := s.Report(ctx, r); err != nil {
 			return err
@@ -47,7 +47,7 @@ func TestBadLink(t *testing.T) {
 				must(t, everyStep(ctx, s, 50_000))
 				t.Log(time.Since(start))
 				time.Sleep(2 * time.Hour) // pings keep it alive
-				must(t, s.Report(ctx, reading))
+				must(t, s.Report(ctx, sample))
 			})
 		})
 	}
@@ -88,7 +88,7 @@ func BenchmarkUpdate1MiB(b *testing.B) {
 	b.SetBytes(1 << 20)
 	for b.Loop() {
 		s, _, _, _, end := newSession(b, netem.Config{MTU: 1500}, 1, DefaultOptions())
-		if err := s.Connect(b.Context(), reading); err != nil {
+		if err := s.Connect(b.Context(), sample); err != nil {
 			b.Fatal(err)
 		}
 		if err := s.Update(b.Context(), img); err != nil {

@@ -20,6 +20,10 @@ type Options struct {
 	Resumption bool        `conf:"resumption" doc:"resume TLS sessions by tickets when connecting again, but not after a reboot"`
 	PKI        pki.Options `conf:"pki" doc:"keys and certificates"`
 
+	Auth     string `conf:"auth" doc:"how the device proves who it is: by its TLS certificate, or by user name and password, with topics azure a shared access signature" enum:"certificate,password"`
+	User     string `conf:"user" doc:"auth password: user name; empty is the device's name"`
+	Password string `conf:"password" doc:"auth password: the password, with topics azure the device's key in base64; empty is one made for the run"`
+
 	Version       string        `conf:"version" doc:"MQTT version" enum:"3.1.1,5"`
 	SessionExpiry time.Duration `conf:"session_expiry" doc:"version 5, without clean_session: how long the broker keeps the session of a device that is away, in whole seconds" min:"1s" max:"1193046h"`
 	TopicAlias    int           `conf:"topic_alias" doc:"version 5: topics that get an alias, in each direction" min:"0" max:"65535"`
@@ -27,7 +31,13 @@ type Options struct {
 	KeepAlive         time.Duration `conf:"keep_alive" doc:"keep-alive interval in whole seconds, 0s is none" min:"0s" max:"65535s"`
 	QoS               int           `conf:"qos" doc:"quality of service of publications and subscriptions" min:"0" max:"2"`
 	CleanSession      bool          `conf:"clean_session" doc:"the broker forgets the device when it disconnects"`
-	Topics            string        `conf:"topics" doc:"reports and commands by Device Shadow or on plain topics" enum:"shadow,plain"`
+	Will              bool          `conf:"will" doc:"the device leaves a will on its status topic, and says there that it is online"`
+	WillDelay         time.Duration `conf:"will_delay" doc:"version 5: time after a lost connection before the will is published, in whole seconds" min:"0s" max:"1193046h"`
+	Retain            bool          `conf:"retain" doc:"reports on a plain topic and the status are retained"`
+	Topics            string        `conf:"topics" doc:"reports and commands by AWS Device Shadow, on plain topics, or as an Azure IoT hub has them" enum:"shadow,plain,azure"`
+	Encoding          string        `conf:"encoding" doc:"topics plain: encoding of reports and commands; topics azure: of reports" enum:"json,cbor,protobuf"`
+	Command           string        `conf:"command" doc:"topics azure: commands as direct methods or as cloud-to-device messages" enum:"method,message"`
+	Respond           bool          `conf:"respond" doc:"version 5, topics plain: the device answers a command on its response topic"`
 	SubscribeTogether bool          `conf:"subscribe_together" doc:"one SUBSCRIBE for all topics instead of one for each"`
 	Indent            int           `conf:"indent" doc:"spaces by which the device indents a shadow report's JSON, 0 is compact" min:"0" max:"8"`
 
@@ -58,7 +68,10 @@ func DefaultOptions() Options {
 		SessionExpiry:  24 * time.Hour,
 		KeepAlive:      10 * time.Minute,
 		CleanSession:   true,
+		Auth:           "certificate",
 		Topics:         "shadow",
+		Encoding:       "json",
+		Command:        "method",
 		Indent:         4,
 		OTA:            "https",
 		OTAStall:       15 * time.Minute, // about when Linux gives up sending (tcp_retries2)
@@ -111,9 +124,7 @@ func (o Options) check() error {
 	if o.TopicAlias < 0 || o.TopicAlias > 65535 {
 		errs = append(errs, fmt.Errorf("topic_alias %d: want 0 to 65535", o.TopicAlias))
 	}
-	if o.TopicAlias > 0 && o.Version != "5" {
-		errs = append(errs, fmt.Errorf("topic_alias %d: want version 5", o.TopicAlias))
-	}
+	errs = append(errs, o.together())
 	if o.SendBuffer < 0 || o.ReceiveBuffer < 0 {
 		errs = append(errs, errors.New("buffer sizes below 0"))
 	}
@@ -121,7 +132,10 @@ func (o Options) check() error {
 		oneOf("tls", o.TLS, "1.2", "1.3"),
 		oneOf("version", o.Version, "3.1.1", "5"),
 		atLeast("session_expiry", o.SessionExpiry, time.Second),
-		oneOf("topics", o.Topics, "shadow", "plain"),
+		oneOf("topics", o.Topics, "shadow", "plain", "azure"),
+		oneOf("auth", o.Auth, "certificate", "password"),
+		oneOf("encoding", o.Encoding, "json", "cbor", "protobuf"),
+		oneOf("command", o.Command, "method", "message"),
 		oneOf("ota", o.OTA, "https", "chunks", "thingsboard", "push", "none"),
 		atLeast("ota_stall", o.OTAStall, 0),
 		atLeast("block_timeout", o.BlockTimeout, time.Second),
@@ -129,6 +143,30 @@ func (o Options) check() error {
 		atLeast("ping_timeout", o.PingTimeout, time.Second),
 		atLeast("reconnect_max", o.ReconnectMax, time.Second),
 	)...)
+}
+
+// together tells of options that do not fit each other.
+func (o Options) together() error {
+	azure, five := o.Topics == "azure", o.Version == "5"
+	var errs []error
+	for _, c := range []struct {
+		wrong bool
+		text  string
+	}{
+		{o.TopicAlias > 0 && !five, fmt.Sprintf("topic_alias %d: want version 5", o.TopicAlias)},
+		{o.WillDelay > 0 && !(five && o.Will), fmt.Sprintf("will_delay %v: want version 5 and will", o.WillDelay)},
+		{o.Respond && !(five && o.Topics == "plain"), "respond: want version 5 and topics plain"},
+		{o.Encoding != "json" && o.Topics == "shadow", fmt.Sprintf("encoding %s: a shadow is JSON", o.Encoding)},
+		{azure && five, "topics azure: want version 3.1.1"},
+		{azure && o.QoS == 2, "topics azure: an IoT hub refuses qos 2"},
+		{azure && o.OTA != "https" && o.OTA != "none", "topics azure: want ota https or none"},
+		{o.Auth != "password" && (o.User != "" || o.Password != ""), "user and password: want auth password"},
+	} {
+		if c.wrong {
+			errs = append(errs, errors.New(c.text))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // stack implements clients.Stack.
@@ -190,17 +228,22 @@ func deviceTLS(opt Options, env *clients.Env) (*tls.Config, error) {
 		return nil, err
 	}
 	cfg.RootCAs, cfg.ServerName = pool, env.ServerName()
+	if opt.Auth == "password" {
+		cfg.Certificates = nil
+	}
 	return cfg, nil
 }
 
 // platformTLS is that of the MQTT listener, which demands the device's
-// certificate.
+// certificate unless devices have passwords.
 func platformTLS(opt Options, env *clients.Env) (*tls.Config, error) {
 	cfg, pool, err := commonTLS(opt, env, env.PKI.Server)
 	if err != nil {
 		return nil, err
 	}
-	cfg.ClientCAs, cfg.ClientAuth = pool, tls.RequireAndVerifyClientCert
+	if opt.Auth == "certificate" {
+		cfg.ClientCAs, cfg.ClientAuth = pool, tls.RequireAndVerifyClientCert
+	}
 	return cfg, nil
 }
 

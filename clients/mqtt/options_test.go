@@ -29,6 +29,19 @@ func TestOptionsAreChecked(t *testing.T) {
 		"window":          func(o *Options) { o.Window = 33 }, // of 4 KiB: more than one request brings
 		"block_timeout":   func(o *Options) { o.BlockTimeout = 0 },
 		"buffer":          func(o *Options) { o.SendBuffer = -1 },
+		"version":         func(o *Options) { o.Version = "4" },
+		"auth":            func(o *Options) { o.Auth = "psk" },
+		"encoding":        func(o *Options) { o.Encoding = "xml" },
+		"encoding cbor":   func(o *Options) { o.Encoding = "cbor" }, // of a shadow
+		"session_expiry":  func(o *Options) { o.SessionExpiry = 0 },
+		"topic_alias":     func(o *Options) { o.TopicAlias = 1 }, // of version 3.1.1
+		"topic_alias -1":  func(o *Options) { o.Version, o.TopicAlias = "5", -1 },
+		"will_delay":      func(o *Options) { o.Version, o.WillDelay = "5", time.Minute },
+		"respond":         func(o *Options) { o.Version, o.Respond = "5", true },
+		"user":            func(o *Options) { o.User = "me" },
+		"want version 3":  func(o *Options) { o.Topics, o.Version = "azure", "5" },
+		"refuses qos 2":   func(o *Options) { o.Topics, o.QoS = "azure", 2 },
+		"want ota https":  func(o *Options) { o.Topics, o.OTA = "azure", "push" },
 	} {
 		opt := DefaultOptions()
 		edit(&opt)
@@ -89,7 +102,7 @@ func TestBuffersNeedAHostThatHasThem(t *testing.T) {
 	run(t, func(o *Options) { o.SendBuffer = 1000 }, func(w *world) {
 		ctx, cancel := context.WithTimeout(w.t.Context(), time.Second/2)
 		defer cancel()
-		if err := w.Connect(ctx, reading); !errors.Is(err, errors.ErrUnsupported) {
+		if err := w.Connect(ctx, sample); !errors.Is(err, errors.ErrUnsupported) {
 			w.t.Errorf("connect: %v", err)
 		}
 	})

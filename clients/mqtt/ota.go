@@ -3,6 +3,7 @@ package mqtt
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/thinlink/thinlink/clients"
@@ -46,6 +47,9 @@ func (d *device) agent() {
 
 // nextJob asks for the next job, which thereby begins; nil if there is none.
 func (d *device) nextJob(ctx context.Context) (*job, error) {
+	if d.opt.Topics == "azure" {
+		return d.hubJob(ctx)
+	}
 	a, err := d.request(ctx, jobs.Topic(d.name, "start-next"), func(token string) []byte {
 		return encode(jobUpdate{Details: map[string]string{"step": "download"}, ClientToken: token}, 0)
 	})
@@ -74,6 +78,9 @@ func (d *device) work(ctx context.Context, j *job) error {
 		u = jobUpdate{Status: jobs.Failed, Details: map[string]string{"step": "download", "reason": err.Error()}}
 	}
 	d.record(clients.EventOTAState, "device: "+string(u.Status))
+	if d.opt.Topics == "azure" {
+		return errors.Join(d.reportHubJob(ctx, j.JobID, u), d.endImage())
+	}
 	a, err := d.request(ctx, jobs.Topic(d.name, j.JobID+"/update"), func(token string) []byte {
 		u.ClientToken = token
 		return encode(u, 0)

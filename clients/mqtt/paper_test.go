@@ -127,21 +127,21 @@ func TestReferenceExperiment(t *testing.T) {
 	}{
 		{
 			name:   "connect",
-			steps:  func(ctx context.Context, s *clients.Session) error { return s.Connect(ctx, reading) },
+			steps:  func(ctx context.Context, s *clients.Session) error { return s.Connect(ctx, sample) },
 			window: 2 * time.Minute, bytes: 14907, within: .08, packets: 46, up: .40,
 		},
 		{
 			name:   "steady",
-			before: func(ctx context.Context, s *clients.Session) error { return s.Connect(ctx, reading) },
+			before: func(ctx context.Context, s *clients.Session) error { return s.Connect(ctx, sample) },
 			steps:  func(context.Context, *clients.Session) error { return nil },
 			window: 10 * time.Minute, bytes: 260, within: 0, packets: 3, up: .63,
 		},
 		{
 			name:   "observe",
-			before: func(ctx context.Context, s *clients.Session) error { return s.Connect(ctx, reading) },
+			before: func(ctx context.Context, s *clients.Session) error { return s.Connect(ctx, sample) },
 			steps: func(ctx context.Context, s *clients.Session) error {
 				for i := range int64(10) {
-					r := reading
+					r := sample
 					r.Integer += i
 					if err := s.Report(ctx, r); err != nil {
 						return err
@@ -155,14 +155,14 @@ func TestReferenceExperiment(t *testing.T) {
 		{
 			name:   "command",
 			edit:   func(o *Options) { o.Topics = "plain" },
-			before: func(ctx context.Context, s *clients.Session) error { return s.Connect(ctx, reading) },
+			before: func(ctx context.Context, s *clients.Session) error { return s.Connect(ctx, sample) },
 			steps:  func(ctx context.Context, s *clients.Session) error { return s.Command(ctx, 42) },
 			window: 2 * time.Minute, bytes: 217, within: .05, packets: 2, up: .30,
 		},
 		{
 			name: "ota",
 			steps: func(ctx context.Context, s *clients.Session) error {
-				if err := s.Connect(ctx, reading); err != nil {
+				if err := s.Connect(ctx, sample); err != nil {
 					return err
 				}
 				return s.Update(ctx, newImage(1<<20))

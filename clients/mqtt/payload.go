@@ -93,20 +93,7 @@ func shadowReport(o *object, token string, indent int) []byte {
 	return encode(shadowUpdate{&shadowState{Reported: o}, token}, indent)
 }
 
-// plainReport is the payload of a report on a plain topic.
-func plainReport(r clients.Reading) []byte { return encode(observed(r), 0) }
-
-func parsePlainReport(payload []byte) (clients.Reading, error) {
-	var o observed
-	err := json.Unmarshal(payload, &o)
-	return clients.Reading(o), err
-}
-
-// plainCommand is the payload of a command on a plain topic.
-func plainCommand(value int64) []byte { return encode(object{Command: &value}, 0) }
-
-// parseCommand reads the command in a plain payload or in the state of a
-// delta message.
+// parseCommand reads the command in the state of a delta message.
 func parseCommand(payload []byte) (value int64, ok bool) {
 	var o object
 	if json.Unmarshal(payload, &o) != nil || o.Command == nil {

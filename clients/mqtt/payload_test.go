@@ -42,20 +42,11 @@ func TestShadowReport(t *testing.T) {
 	}
 }
 
-func TestPlainPayloads(t *testing.T) {
-	for _, r := range []clients.Reading{{}, reading, {Text: "\u2028\"", Integer: math.MinInt64, Float: 1e-300}} {
-		got, err := parsePlainReport(plainReport(r))
-		if err != nil || got != r {
-			t.Errorf("%+v became %+v, %v", r, got, err)
-		}
-	}
+func TestParseCommand(t *testing.T) {
 	for _, v := range []int64{0, -1, math.MaxInt64} {
-		if got, ok := parseCommand(plainCommand(v)); !ok || got != v {
+		if got, ok := parseCommand(encode(object{Command: &v}, 0)); !ok || got != v {
 			t.Errorf("%d became %d, %v", v, got, ok)
 		}
-	}
-	if string(plainCommand(42)) != `{"command":42}` {
-		t.Errorf("command %s", plainCommand(42))
 	}
 	for _, bad := range []string{``, `{}`, `{"command":null}`, `{"command":1.5}`, `{"command":"1"}`, `[]`} {
 		if v, ok := parseCommand([]byte(bad)); ok {
@@ -110,6 +101,6 @@ func FuzzReceived(f *testing.F) {
 		if len(done) == 1 && !json.Valid([]byte(payload)) {
 			t.Errorf("%q was taken for an answer", payload)
 		}
-		_, _ = parsePlainReport([]byte(payload))
+		d.hubReceived(incoming{topic: topic, payload: []byte(payload)})
 	})
 }

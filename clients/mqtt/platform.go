@@ -12,10 +12,12 @@ import (
 
 	"github.com/thinlink/thinlink/clients"
 	"github.com/thinlink/thinlink/clients/httpfile"
+	"github.com/thinlink/thinlink/clients/mqtt/azure"
 	"github.com/thinlink/thinlink/clients/mqtt/broker"
 	"github.com/thinlink/thinlink/clients/mqtt/jobs"
 	"github.com/thinlink/thinlink/clients/mqtt/shadow"
 	"github.com/thinlink/thinlink/clients/mqtt/streams"
+	"github.com/thinlink/thinlink/clients/reading"
 )
 
 var _ clients.Platform = (*Platform)(nil)
@@ -30,6 +32,7 @@ type Platform struct {
 	shadow  *shadow.Service
 	jobs    *jobs.Service
 	streams *streams.Service
+	hub     *azure.Hub
 	files   httpfile.Files
 
 	arrivals clients.Arrivals // on the plain topics
@@ -38,8 +41,10 @@ type Platform struct {
 	broker *broker.Broker
 	stop   []func() error // ends what runs, in reverse order
 	offers int
-	ended  map[string]chan jobs.Execution
-	images map[string][]byte // by job, for ThingsBoard's chunks
+	// commands counts those that are to be answered.
+	commands int
+	ended    map[string]chan jobs.Execution
+	images   map[string][]byte // by job, for ThingsBoard's chunks
 }
 
 // NewPlatform starts broker and file server on Env.Platform. Errors: options
@@ -61,6 +66,7 @@ func NewPlatform(opt Options, env *clients.Env) (*Platform, error) {
 		env.Record(clients.Event{Kind: clients.EventReport, Detail: shadow.Topic(thing, "update")})
 	})
 	p.jobs = jobs.New(env.Now, p.jobChanged)
+	p.hub = p.newHub()
 	if err := p.start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("mqtt: platform: %w", err), p.close())
 	}
@@ -69,7 +75,15 @@ func NewPlatform(opt Options, env *clients.Env) (*Platform, error) {
 
 // start serves with a new broker, which has what the one before it kept.
 func (p *Platform) start() error {
-	limits := broker.Options{MaxQueued: maxChunks, MaxRetained: maxChunks}
+	if p.opt.Auth == "password" {
+		if _, err := keyOf(p.opt, p.env, ""); err != nil {
+			return err
+		}
+	}
+	limits := broker.Options{
+		MaxQueued: maxChunks, MaxRetained: maxChunks, MaxQueuedBytes: maxImage,
+		Authenticate: p.authenticate, Log: p.warn,
+	}
 	if p.opt.OTA == "push" {
 		limits.MaxInflight = p.opt.Window
 	}
@@ -80,14 +94,18 @@ func (p *Platform) start() error {
 	}
 	p.broker, p.stop = b, []func() error{b.Close}
 	p.mu.Unlock()
-	if err := errors.Join(p.shadow.Serve(b), p.jobs.Serve(b), p.streams.Serve(b)); err != nil {
+	if err := errors.Join(p.shadow.Serve(b), p.jobs.Serve(b), p.streams.Serve(b), p.hub.Serve(b)); err != nil {
 		return err
 	}
-	if _, err := b.Subscribe(reportTopic("+"), p.reported); err != nil {
-		return err
-	}
-	if _, err := b.Subscribe(chunkRequest+"+/chunk/+", p.sendChunk); err != nil {
-		return err
+	for filter, handle := range map[string]func(broker.Message){
+		reportTopic("+"):           func(m broker.Message) { p.reported(deviceOf(m.Topic), m.Topic, m.Payload) },
+		statusTopic("+"):           p.status,
+		answerTopic("+"):           p.answered,
+		chunkRequest + "+/chunk/+": p.sendChunk,
+	} {
+		if _, err := b.Subscribe(filter, handle); err != nil {
+			return err
+		}
 	}
 	ln, err := p.listen(mqttPort)
 	if err != nil {
@@ -130,16 +148,34 @@ func (p *Platform) listen(port uint16) (net.Listener, error) {
 	return p.env.Platform.Listen("tcp", p.env.At(port).String())
 }
 
-// reported is the application's end of plain reports.
-func (p *Platform) reported(m broker.Message) {
-	r, err := parsePlainReport(m.Payload)
+// warn notes what a reader of the result must know.
+func (p *Platform) warn(text string) {
+	p.env.Record(clients.Event{Kind: clients.EventWarning, Detail: text})
+}
+
+// deviceOf is the device of a plain topic.
+func deviceOf(topic string) string { return strings.Split(topic, "/")[1] }
+
+// reported is the application's end of reports that are no shadow updates.
+func (p *Platform) reported(device, topic string, payload []byte) {
+	r, err := reading.Format(p.opt.Encoding).ParseReading(payload)
 	if err != nil {
-		p.env.Record(clients.Event{Kind: clients.EventWarning, Detail: fmt.Sprintf("report: %v", err)})
+		p.warn(fmt.Sprintf("report: %v", err))
 		return
 	}
-	p.env.Record(clients.Event{Kind: clients.EventReport, Detail: m.Topic})
-	device := strings.TrimSuffix(strings.TrimPrefix(m.Topic, "thinlink/"), "/report")
+	p.env.Record(clients.Event{Kind: clients.EventReport, Detail: topic})
 	p.arrivals.Arrived(device, r)
+}
+
+// status is told that a device has come or gone.
+func (p *Platform) status(m broker.Message) {
+	p.env.Record(clients.Event{Kind: clients.EventState, Detail: "platform: " + deviceOf(m.Topic) + " is " + string(m.Payload)})
+}
+
+// answered is told that a device has answered a command.
+func (p *Platform) answered(m broker.Message) {
+	id, _ := m.Properties.Text(broker.CorrelationData)
+	p.env.Record(clients.Event{Kind: clients.EventState, Detail: "platform: command " + id + " was answered"})
 }
 
 // Connected implements clients.Platform: whoever has reported has connected.
@@ -151,14 +187,32 @@ func (p *Platform) Await(device string, r clients.Reading) (<-chan struct{}, err
 	return p.arrivals.Await(device, r), nil
 }
 
-// Command implements clients.Platform: on a plain topic, or as desired state.
+// Command implements clients.Platform: on a plain topic, by the hub, or as
+// desired state.
 func (p *Platform) Command(_ context.Context, device string, value int64) error {
-	if p.opt.Topics == "plain" {
-		return p.current().Publish(broker.Message{Topic: commandTopic(device), Payload: plainCommand(value), QoS: byte(p.opt.QoS)})
+	switch p.opt.Topics {
+	case "plain":
+		return p.plainCommand(device, value)
+	case "azure":
+		return p.hubCommand(device, value)
 	}
 	desired := encode(shadowUpdate{State: &shadowState{Desired: &object{Command: &value}}}, 0)
 	p.shadow.Do(device, "update", desired, byte(p.opt.QoS))
 	return nil
+}
+
+func (p *Platform) plainCommand(device string, value int64) error {
+	m := broker.Message{Topic: commandTopic(device), Payload: reading.Format(p.opt.Encoding).Command(value), QoS: byte(p.opt.QoS)}
+	if p.opt.Respond {
+		p.mu.Lock()
+		p.commands++
+		id := fmt.Sprintf("%08d", p.commands)
+		p.mu.Unlock()
+		m.Properties = broker.Properties{
+			{ID: broker.ResponseTopic, Text: answerTopic(device)}, {ID: broker.CorrelationData, Text: id},
+		}
+	}
+	return p.current().Publish(m)
 }
 
 // Update implements clients.Platform: it offers the image as a job. It returns
@@ -207,6 +261,9 @@ func (p *Platform) offer(device, job string, doc jobDocument, data []byte) (<-ch
 	p.mu.Lock()
 	p.ended[job], p.images[job] = done, data
 	p.mu.Unlock()
+	if p.opt.Topics == "azure" {
+		return done, p.hubOffer(device, job, doc)
+	}
 	return done, p.jobs.Create(device, job, encode(doc, 0), byte(p.opt.QoS))
 }
 

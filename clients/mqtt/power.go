@@ -4,10 +4,10 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
-	"math"
 	"sync"
 
 	"github.com/thinlink/thinlink/clients"
+	"github.com/thinlink/thinlink/clients/reading"
 )
 
 // Device implements clients.Device: a device and its power switch.
@@ -50,8 +50,8 @@ func (d *Device) Connect(ctx context.Context, first clients.Reading, arrived <-c
 // Report implements clients.Device: it publishes a reading. It returns when the
 // platform has it and, with the shadow, the device has seen it accepted.
 func (d *Device) Report(ctx context.Context, r clients.Reading, arrived <-chan struct{}) error {
-	if math.IsNaN(r.Float) || math.IsInf(r.Float, 0) {
-		return fmt.Errorf("mqtt: report: JSON has no number %v", r.Float)
+	if err := reading.Format(d.opt.Encoding).Encodable(r); err != nil {
+		return fmt.Errorf("mqtt: report: %w", err)
 	}
 	if err := d.current().report(ctx, r, arrived); err != nil {
 		return fmt.Errorf("mqtt: report: %w", err)

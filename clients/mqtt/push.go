@@ -22,6 +22,10 @@ const pushPrefix = "thinlink/firmware/"
 // messages.
 const maxChunks = 1 << 16
 
+// maxImage is how many bytes of chunks wait for a device: the largest image,
+// which is in memory anyway.
+const maxImage = 64 << 20
+
 // push publishes the chunks.
 func (p *Platform) push(topic string, data []byte) error {
 	size := int(p.opt.BlockSize)

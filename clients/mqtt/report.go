@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/thinlink/thinlink/clients"
+	"github.com/thinlink/thinlink/clients/mqtt/azure"
 	"github.com/thinlink/thinlink/clients/mqtt/shadow"
 )
 
@@ -14,7 +15,11 @@ func (d *device) report(ctx context.Context, r clients.Reading, arrived <-chan s
 	if d.opt.Topics == "shadow" {
 		return d.updateShadow(ctx, func(token string) []byte { return shadowReport(readingObject(r), token, d.opt.Indent) })
 	}
-	publish := d.publish(ctx, d.reportTopic(), plainReport(r))
+	m := outgoing{topic: d.reportTopic(), payload: d.format().Reading(r), retain: d.opt.Retain}
+	if d.opt.Topics == "azure" {
+		m = outgoing{topic: azure.Telemetry(d.name), payload: m.payload}
+	}
+	publish := d.publishMessage(ctx, m)
 	if arrived == nil {
 		sent := make(chan struct{})
 		arrived, publish = sent, onceDone(publish, sent)
@@ -46,15 +51,15 @@ func (d *device) updateShadow(ctx context.Context, payload func(token string) []
 // command waits for a command that send makes the platform send; without send,
 // for any that comes.
 func (d *device) command(ctx context.Context, value int64, send func(context.Context) error) error {
-	done := make(chan int64, 1)
+	done := make(chan command, 1)
 	stop := make(chan struct{})
 	defer close(stop)
 	go func() { // pass on the awaited command, drop others
 		for {
 			select {
-			case v := <-d.commands:
-				if send == nil || v == value {
-					done <- v
+			case c := <-d.commands:
+				if send == nil || c.value == value {
+					done <- c
 					return
 				}
 			case <-stop:
@@ -62,16 +67,23 @@ func (d *device) command(ctx context.Context, value int64, send func(context.Con
 			}
 		}
 	}()
-	value, err := exchange(ctx, d, done, func(*link) error {
+	c, err := exchange(ctx, d, done, func(*link) error {
 		if send == nil {
 			return nil
 		}
 		return send(ctx)
 	})
-	if err != nil || d.opt.Topics == "plain" {
+	switch {
+	case err != nil:
 		return err
+	case c.answer != nil:
+		answered := make(chan struct{})
+		_, err = exchange(ctx, d, answered, onceDone(d.publishMessage(ctx, *c.answer), answered))
+		return err
+	case d.opt.Topics == "shadow":
+		return d.updateShadow(ctx, func(token string) []byte {
+			return shadowReport(&object{Command: &c.value}, token, d.opt.Indent)
+		})
 	}
-	return d.updateShadow(ctx, func(token string) []byte {
-		return shadowReport(&object{Command: &value}, token, d.opt.Indent)
-	})
+	return nil
 }

@@ -28,7 +28,7 @@ var material = sync.OnceValue(func() *pki.Material {
 	return m
 })
 
-var reading = clients.Reading{
+var sample = clients.Reading{
 	Text:    "The quick brown fox jumps over the lazy dog, 60 characters.",
 	Integer: 1234567, Float: 21.123456, Boolean: true,
 }
@@ -166,7 +166,16 @@ var variants = map[string]func(*Options){
 	"5 clean":     func(o *Options) { o.Version, o.QoS, o.Topics, o.TopicAlias = "5", 2, "plain", 2 },
 	"5 together":  func(o *Options) { o.Version, o.SubscribeTogether, o.TopicAlias = "5", true, 16 },
 	"5 push":      func(o *Options) { pushing(o); o.Version, o.TopicAlias = "5", 5 },
-	"5 no pings":  func(o *Options) { o.Version, o.KeepAlive = "5", 0 },
+	"azure":       func(o *Options) { o.Topics = "azure" },
+	"azure sas":   func(o *Options) { o.Topics, o.Auth, o.QoS, o.CleanSession = "azure", "password", 1, false },
+	"azure c2d":   func(o *Options) { o.Topics, o.Command, o.Encoding = "azure", "message", "cbor" },
+	"password":    func(o *Options) { o.Auth, o.Will, o.Retain = "password", true, true },
+	"5 password":  func(o *Options) { o.Version, o.Auth, o.Will, o.WillDelay = "5", "password", true, time.Minute },
+	"cbor":        func(o *Options) { o.Topics, o.Encoding, o.Retain = "plain", "cbor", true },
+	"5 protobuf": func(o *Options) {
+		o.Version, o.Topics, o.Encoding, o.Respond, o.TopicAlias = "5", "plain", "protobuf", true, 4
+	},
+	"5 no pings": func(o *Options) { o.Version, o.KeepAlive = "5", 0 },
 }
 
 func pushing(o *Options) { o.OTA, o.OTAResume, o.QoS, o.CleanSession = "push", true, 1, false }
@@ -176,11 +185,11 @@ func TestSteps(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			run(t, edit, func(w *world) {
 				ctx := w.t.Context()
-				w.must(w.Connect(ctx, reading))
+				w.must(w.Connect(ctx, sample))
 				w.wantCount(clients.EventState, "connected", 1)
 				for i := range int64(3) {
 					time.Sleep(30 * time.Second)
-					r := reading
+					r := sample
 					r.Integer += i
 					w.must(w.Report(ctx, r))
 				}
@@ -202,7 +211,7 @@ func TestSteps(t *testing.T) {
 				img = newImage(50_000)
 				w.must(w.Update(ctx, img)) // a second one
 				time.Sleep(time.Hour)      // and the session stays alive
-				w.must(w.Report(ctx, reading))
+				w.must(w.Report(ctx, sample))
 				w.wantCount(clients.EventState, "disconnected", 0)
 				w.wantCount(clients.EventWarning, "", 0)
 			})
@@ -212,7 +221,7 @@ func TestSteps(t *testing.T) {
 
 func TestUpdateFails(t *testing.T) {
 	run(t, nil, func(w *world) {
-		w.must(w.Connect(w.t.Context(), reading))
+		w.must(w.Connect(w.t.Context(), sample))
 		img := newImage(1000)
 		img.SHA256[0] ^= 1
 		if err := w.Update(w.t.Context(), img); err == nil || !strings.Contains(err.Error(), "FAILED: SHA-256 does not match") {
@@ -227,11 +236,11 @@ func TestConnectionsBreak(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			run(t, edit, func(w *world) {
 				ctx := w.t.Context()
-				w.must(w.Connect(ctx, reading))
+				w.must(w.Connect(ctx, sample))
 				for i := range int64(10) {
 					// Break at another moment of the exchange each time.
 					time.AfterFunc(time.Duration(i)*40*time.Millisecond, w.device.Cut)
-					r := reading
+					r := sample
 					r.Integer += i
 					w.must(w.Report(ctx, r))
 					time.AfterFunc(time.Duration(i)*40*time.Millisecond, w.device.Cut)
@@ -287,7 +296,7 @@ func TestInterruptedUpdate(t *testing.T) {
 					o.OTA = "chunks"
 				}
 			}, func(w *world) {
-				w.must(w.Connect(w.t.Context(), reading))
+				w.must(w.Connect(w.t.Context(), sample))
 				rebooted := make(chan error, 1)
 				w.interrupt(150_000, func() {
 					if c.reboot {
@@ -311,7 +320,7 @@ func TestInterruptedUpdate(t *testing.T) {
 				if n := w.received(); c.resume && n != size || !c.resume && n < size+150_000 {
 					w.t.Errorf("%d image bytes arrived", n)
 				}
-				w.must(w.Report(w.t.Context(), reading))
+				w.must(w.Report(w.t.Context(), sample))
 			})
 		})
 	}
@@ -319,8 +328,8 @@ func TestInterruptedUpdate(t *testing.T) {
 
 func TestCancellation(t *testing.T) {
 	steps := map[string]func(*world, context.Context) error{
-		"connect": func(w *world, ctx context.Context) error { return w.Connect(ctx, reading) },
-		"report":  func(w *world, ctx context.Context) error { return w.Report(ctx, reading) },
+		"connect": func(w *world, ctx context.Context) error { return w.Connect(ctx, sample) },
+		"report":  func(w *world, ctx context.Context) error { return w.Report(ctx, sample) },
 		"command": func(w *world, ctx context.Context) error { return w.Command(ctx, 1) },
 		"update":  func(w *world, ctx context.Context) error { return w.Update(ctx, newImage(1<<20)) },
 	}
@@ -329,7 +338,7 @@ func TestCancellation(t *testing.T) {
 			t.Run(name+" "+after.String(), func(t *testing.T) {
 				run(t, nil, func(w *world) {
 					if name != "connect" {
-						w.must(w.Connect(w.t.Context(), reading))
+						w.must(w.Connect(w.t.Context(), sample))
 						w.device.Block() // nothing passes any more
 					}
 					ctx, cancel := context.WithTimeout(w.t.Context(), after)

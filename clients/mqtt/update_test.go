@@ -76,7 +76,7 @@ func TestWrongImages(t *testing.T) {
 					o.CleanSession = true
 				}
 			}, func(w *world) {
-				w.must(w.Connect(w.t.Context(), reading))
+				w.must(w.Connect(w.t.Context(), sample))
 				img := newImage(size)
 				if c.img != nil {
 					c.img(&img)
@@ -98,7 +98,7 @@ func TestWrongImages(t *testing.T) {
 func TestWrongSize(t *testing.T) {
 	for _, difference := range []int64{-1, 1} {
 		run(t, nil, func(w *world) {
-			w.must(w.Connect(w.t.Context(), reading))
+			w.must(w.Connect(w.t.Context(), sample))
 			data := newImage(50_000).Data
 			etag := w.platform.files.Put("/x", data)
 			doc := jobDocument{URL: "https://" + pki.ServerName + "/x", ETag: etag, Size: int64(len(data)) + difference}
@@ -119,7 +119,7 @@ func TestWrongServer(t *testing.T) {
 		w.must(err)
 		cert, err := other.Server.TLS()
 		w.must(err)
-		w.must(w.Connect(w.t.Context(), reading))
+		w.must(w.Connect(w.t.Context(), sample))
 		w.platform.public.Certificates = []tls.Certificate{cert}
 		if err := w.Update(w.t.Context(), newImage(1000)); err == nil || !strings.Contains(err.Error(), "certificate") {
 			w.t.Errorf("update: %v", err)
@@ -130,7 +130,7 @@ func TestWrongServer(t *testing.T) {
 // An image for which there are too many chunks is not offered.
 func TestTooManyChunks(t *testing.T) {
 	run(t, func(o *Options) { pushing(o); o.BlockSize = 256 }, func(w *world) {
-		w.must(w.Connect(w.t.Context(), reading))
+		w.must(w.Connect(w.t.Context(), sample))
 		img := clients.Image{Name: "x", Version: "1", Data: make([]byte, 256*maxChunks+1)}
 		if err := w.Update(w.t.Context(), img); err == nil || !strings.Contains(err.Error(), "want at most 65536") {
 			w.t.Errorf("update: %v", err)
@@ -141,7 +141,7 @@ func TestTooManyChunks(t *testing.T) {
 // A broker that has lost its sessions sends everything again.
 func TestPushedChunksComeAgain(t *testing.T) {
 	run(t, pushing, func(w *world) {
-		w.must(w.Connect(w.t.Context(), reading))
+		w.must(w.Connect(w.t.Context(), sample))
 		w.interrupt(50_000, func() {
 			go func() { // a broker whose database is empty
 				w.device.Cut()
@@ -179,7 +179,7 @@ func TestUpdateOverPowerCuts(t *testing.T) {
 					f := newFragile(math.MaxInt)
 					w.env.Flash = f
 					w.powerCycle() // with the new flash
-					w.must(w.Connect(w.t.Context(), reading))
+					w.must(w.Connect(w.t.Context(), sample))
 					rebooted := make(chan error, 1)
 					f.mu.Lock()
 					f.left = budget
@@ -224,15 +224,15 @@ func (w *world) powerCycle() {
 // to the platform after a reboot.
 func TestMessagesOutliveReboot(t *testing.T) {
 	run(t, func(o *Options) { o.QoS, o.CleanSession, o.Topics = 1, false, "plain" }, func(w *world) {
-		w.must(w.Connect(w.t.Context(), reading))
+		w.must(w.Connect(w.t.Context(), sample))
 		w.device.Block()
 		d := w.current()
 		l, err := d.online(w.t.Context())
 		w.must(err)
-		sent := reading
+		sent := sample
 		sent.Integer = 99
 		arrived := w.platform.arrivals.Await(pki.DeviceName, sent)
-		go d.client.publish(w.t.Context(), l, outgoing{topic: d.reportTopic(), qos: 1, payload: plainReport(sent)})
+		go d.client.publish(w.t.Context(), l, outgoing{topic: d.reportTopic(), qos: 1, payload: d.format().Reading(sent)})
 		time.Sleep(time.Second)
 		select {
 		case <-l.lost:
@@ -259,7 +259,7 @@ func TestMessagesOutliveReboot(t *testing.T) {
 func TestSubscriptionsOutliveReboot(t *testing.T) {
 	for _, clean := range []bool{true, false} {
 		run(t, func(o *Options) { o.CleanSession = clean }, func(w *world) {
-			w.must(w.Connect(w.t.Context(), reading))
+			w.must(w.Connect(w.t.Context(), sample))
 			w.device.Cut()
 			w.PowerOff()
 			s, err := loadDevice(w.env.Flash)
@@ -268,7 +268,7 @@ func TestSubscriptionsOutliveReboot(t *testing.T) {
 				w.t.Errorf("clean %v: record %+v", clean, s)
 			}
 			w.must(w.PowerOn(w.t.Context()))
-			w.must(w.Report(w.t.Context(), reading))
+			w.must(w.Report(w.t.Context(), sample))
 			w.must(w.Command(w.t.Context(), 7))
 		})
 	}
@@ -291,11 +291,11 @@ func TestTicketsOutliveConnections(t *testing.T) {
 				observe("https", w.current().https)
 			}
 			watch()
-			w.must(w.Connect(w.t.Context(), reading))
+			w.must(w.Connect(w.t.Context(), sample))
 			for range 2 {
 				w.must(w.Update(w.t.Context(), newImage(1000)))
 				w.device.Cut()
-				w.must(w.Report(w.t.Context(), reading))
+				w.must(w.Report(w.t.Context(), sample))
 			}
 			w.device.Cut()
 			w.PowerOff()

@@ -61,6 +61,9 @@ type Material struct {
 	Root   []byte     `json:"root"` // in DER; several follow one another
 	Server Credential `json:"server"`
 	Device Credential `json:"device"`
+	// Secret is known to both ends; passwords are derived from it. Material
+	// that was not made here may have none.
+	Secret []byte `json:"secret,omitempty"`
 }
 
 // The validity covers the virtual clocks, which start on 2009-11-10 and, in
@@ -80,7 +83,10 @@ func New(opt Options) (*Material, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Material{Root: a.root.Raw}
+	m := &Material{Root: a.root.Raw, Secret: make([]byte, 32)}
+	if _, err := rand.Read(m.Secret); err != nil {
+		return nil, fmt.Errorf("pki: secret: %w", err)
+	}
 	if m.Server, err = a.Server(); err != nil {
 		return nil, err
 	}

@@ -1,0 +1,92 @@
+package mqtt
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/thinlink/thinlink/clients"
+	"github.com/thinlink/thinlink/clients/mqtt/azure"
+	"github.com/thinlink/thinlink/clients/mqtt/broker"
+)
+
+// tokenLife is how long a shared access signature is valid, as in the vendor's
+// device library.
+const tokenLife = time.Hour
+
+// keyOf is a device's key: the password that the options give, or one that both
+// ends derive from the run's secret.
+func keyOf(opt Options, env *clients.Env, device string) ([]byte, error) {
+	switch {
+	case opt.Password != "" && opt.Topics == "azure":
+		key, err := base64.StdEncoding.DecodeString(opt.Password)
+		if err != nil {
+			return nil, fmt.Errorf("password: want a key in base64: %w", err)
+		}
+		return key, nil
+	case opt.Password != "":
+		return []byte(opt.Password), nil
+	case env.PKI == nil || len(env.PKI.Secret) == 0:
+		return nil, errors.New("auth password: want mqtt.password, since these certificates came without a secret")
+	}
+	h := hmac.New(sha256.New, env.PKI.Secret)
+	h.Write([]byte(device))
+	if key := h.Sum(nil); opt.Topics == "azure" {
+		return key, nil
+	} else {
+		return []byte(hex.EncodeToString(key[:16])), nil
+	}
+}
+
+// login is the device's user name and password; both are empty if its
+// certificate is all it has. An IoT hub wants the user name in any case.
+func (d *device) login() (user, password string) {
+	hub := d.opt.Topics == "azure"
+	if hub {
+		user = azure.UserName(d.env.ServerName(), d.name)
+	}
+	if d.opt.Auth != "password" {
+		return user, ""
+	}
+	if hub {
+		return user, azure.Token(azure.Resource(d.env.ServerName(), d.name), d.key, d.env.Now().Add(tokenLife), "")
+	}
+	if user = d.opt.User; user == "" {
+		user = d.name
+	}
+	return user, string(d.key)
+}
+
+// authenticate judges a client of the broker; TLS has judged certificates.
+func (p *Platform) authenticate(c broker.Credentials) broker.Reason {
+	if p.opt.Auth != "password" {
+		return broker.Success
+	}
+	key, err := keyOf(p.opt, p.env, c.Client)
+	if err != nil || !c.HasUser {
+		return broker.NotAuthorized
+	}
+	if p.opt.Topics == "azure" {
+		resource := azure.Resource(p.env.ServerName(), c.Client)
+		if scope, _, ok := strings.Cut(c.User, "/registrations/"); ok {
+			resource = azure.RegistrationResource(scope, c.Client)
+		}
+		if azure.Verify(string(c.Password), resource, key, p.env.Now()) != nil {
+			return broker.NotAuthorized
+		}
+		return broker.Success
+	}
+	user := p.opt.User
+	if user == "" {
+		user = c.Client
+	}
+	if c.User != user || !hmac.Equal(c.Password, key) {
+		return broker.BadUserNameOrPassword
+	}
+	return broker.Success
+}
