@@ -18,6 +18,7 @@ import (
 	"github.com/plgd-dev/go-coap/v3/message/codes"
 	"github.com/thinlink/thinlink/clients"
 	"github.com/thinlink/thinlink/clients/coap"
+	"github.com/thinlink/thinlink/clients/dgram"
 )
 
 const (
@@ -90,7 +91,7 @@ func newDevice(opt *Options, env *clients.Env, reboot func()) (*device, error) {
 	d.server = env.At(uint16(port))
 	if env.PKI != nil {
 		var err error
-		if d.cred, err = newCredentials(env.PKI, env.PKI.Device); err != nil {
+		if d.cred, err = dgram.NewCredentials(env.PKI, env.PKI.Device); err != nil {
 			return nil, err
 		}
 	}
@@ -219,7 +220,7 @@ func (d *device) open(ctx context.Context, to netip.AddrPort, secure bool) (net.
 	if err != nil {
 		return nil, nil, err
 	}
-	conn, err := dialDTLS(ctx, pc, net.UDPAddrFromAddrPort(to), d.env.ServerName(), d.cred, d.opt.DTLS.Device, d.opt.ConnectionID, d.env.KeyLog)
+	conn, err := dgram.Dial(ctx, pc, net.UDPAddrFromAddrPort(to), d.env.ServerName(), d.cred, d.opt.DTLS.Device, d.opt.ConnectionID, d.env.KeyLog)
 	return conn, pc, err
 }
 

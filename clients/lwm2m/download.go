@@ -171,7 +171,7 @@ func (u *updater) pullHTTPS(ctx context.Context, src source) error {
 	_, err := httpfile.Download(ctx, httpfile.Request{
 		Host: d.env.Device, Addr: src.addr.String(), Path: src.url.RequestURI(),
 		TLS: &tls.Config{
-			RootCAs: d.cred.pool, ServerName: d.env.ServerName(),
+			RootCAs: d.cred.Pool, ServerName: d.env.ServerName(),
 			MaxVersion: tlsVersions[d.opt.TLSVersion], KeyLogWriter: d.env.KeyLog,
 		},
 		Offset: have, ETag: string(etag), IfMatch: true, Stall: d.opt.Stall,

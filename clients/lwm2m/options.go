@@ -8,6 +8,7 @@ import (
 
 	"github.com/thinlink/thinlink/clients"
 	"github.com/thinlink/thinlink/clients/coap"
+	"github.com/thinlink/thinlink/clients/dgram"
 	"github.com/thinlink/thinlink/clients/pki"
 )
 
@@ -111,17 +112,6 @@ type DTLSOptions struct {
 	Platform DTLSConfig `conf:"platform" doc:"DTLS of the platform" share:"true"`
 }
 
-// DTLSConfig are the DTLS parameters of one end.
-type DTLSConfig struct {
-	// FlightInterval is the time before a flight of the handshake is sent
-	// again; it doubles up to 60 s (RFC 6347 section 4.2.4.1).
-	FlightInterval time.Duration `conf:"flight_interval" doc:"time before a handshake flight is sent again, doubling" min:"10ms"`
-	// HandshakeTimeout ends a handshake that does not come to its end.
-	HandshakeTimeout time.Duration `conf:"handshake_timeout" doc:"time after which a handshake fails" min:"1s"`
-	// MTU is the largest UDP payload of a handshake message's fragment.
-	MTU int `conf:"mtu" doc:"size above which handshake messages are fragmented, in bytes" min:"256" max:"8192"`
-}
-
 // CoAPOptions are the transmission parameters of both ends.
 type CoAPOptions struct {
 	Device   coap.Config `conf:"device" doc:"CoAP of the device" share:"true"`
@@ -131,11 +121,7 @@ type CoAPOptions struct {
 // DefaultOptions are a LwM2M 1.1 device as in the reference experiment, with
 // the timers that RFC 7925 section 11 recommends for slow links.
 func DefaultOptions() Options {
-	dtls := DTLSConfig{
-		FlightInterval:   9 * time.Second, // RFC 7925 section 11
-		HandshakeTimeout: 10 * time.Minute,
-		MTU:              1200,
-	}
+	dtls := dgram.DefaultConfig()
 	return Options{
 		Security: Certificate,
 		DTLS:     DTLSOptions{dtls, dtls},
@@ -213,14 +199,8 @@ func (o *Options) Validate() error {
 
 func (o *DTLSOptions) validate() error {
 	for i, c := range []DTLSConfig{o.Device, o.Platform} {
-		end := [...]string{"device", "platform"}[i]
-		switch {
-		case c.FlightInterval < 10*time.Millisecond:
-			return fmt.Errorf("lwm2m: dtls.%s.flight_interval %v: want at least 10ms", end, c.FlightInterval)
-		case c.HandshakeTimeout < time.Second:
-			return fmt.Errorf("lwm2m: dtls.%s.handshake_timeout %v: want at least 1s", end, c.HandshakeTimeout)
-		case c.MTU < 256 || c.MTU > 8192:
-			return fmt.Errorf("lwm2m: dtls.%s.mtu %d: want 256 to 8192", end, c.MTU)
+		if err := c.Validate(); err != nil {
+			return fmt.Errorf("lwm2m: dtls.%s.%w", [...]string{"device", "platform"}[i], err)
 		}
 	}
 	return nil

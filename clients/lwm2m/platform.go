@@ -11,6 +11,7 @@ import (
 
 	"github.com/thinlink/thinlink/clients"
 	"github.com/thinlink/thinlink/clients/coap"
+	"github.com/thinlink/thinlink/clients/dgram"
 	"github.com/thinlink/thinlink/clients/httpfile"
 	"github.com/thinlink/thinlink/clients/lwm2m/content"
 	"github.com/thinlink/thinlink/clients/lwm2m/model"
@@ -92,7 +93,7 @@ func (p *Platform) start() (err error) {
 
 // serveFiles starts the HTTPS server of packages.
 func (p *Platform) serveFiles() (stop func() error, err error) {
-	cred, err := newCredentials(p.env.PKI, p.env.PKI.Server)
+	cred, err := dgram.NewCredentials(p.env.PKI, p.env.PKI.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +101,7 @@ func (p *Platform) serveFiles() (stop func() error, err error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg := &tls.Config{Certificates: []tls.Certificate{cred.cert}, MaxVersion: tlsVersions[p.opt.TLSVersion]}
+	cfg := &tls.Config{Certificates: []tls.Certificate{cred.Cert}, MaxVersion: tlsVersions[p.opt.TLSVersion]}
 	return httpfile.Serve(ln, cfg, &p.files), nil
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/plgd-dev/go-coap/v3/message/codes"
 	"github.com/thinlink/thinlink/clients"
 	"github.com/thinlink/thinlink/clients/coap"
+	"github.com/thinlink/thinlink/clients/dgram"
 )
 
 // Ports of LwM2M over UDP.
@@ -43,7 +44,7 @@ type server struct {
 	pc   net.PacketConn
 	mux  *mux
 	cred credentials
-	ids  *idSource
+	ids  *dgram.IDs
 	*registry
 
 	ctx    context.Context
@@ -78,7 +79,7 @@ func newServer(opt *Options, env *clients.Env, reg *registry, packages *packages
 	if opt.Security == Certificate {
 		port = portCoAPS
 		var err error
-		if s.cred, err = newCredentials(env.PKI, env.PKI.Server); err != nil {
+		if s.cred, err = dgram.NewCredentials(env.PKI, env.PKI.Server); err != nil {
 			return nil, err
 		}
 	}
@@ -86,12 +87,12 @@ func newServer(opt *Options, env *clients.Env, reg *registry, packages *packages
 	if err != nil {
 		return nil, err
 	}
-	s.pc, s.mux = pc, newMux(pc, opt.Security == Certificate)
-	s.mux.accept, s.mux.drop = s.accept, s.dropped
-	s.ids = &idSource{rng: generator(env.Seed, streamServerIDs, accepted), mux: s.mux}
+	s.pc, s.mux = pc, dgram.NewMux(pc, opt.Security == Certificate)
+	s.mux.Accepted, s.mux.Drop = s.accept, s.dropped
+	s.ids = &dgram.IDs{Rand: generator(env.Seed, streamServerIDs, accepted), Mux: s.mux}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.tasks.Go(func() {
-		if err := s.mux.serve(); err != nil {
+		if err := s.mux.Serve(); err != nil {
 			s.warn("the server's socket failed: %v", err)
 		}
 	})
@@ -125,7 +126,7 @@ func (s *server) accept(p *peer) {
 		defer p.Close()
 		err := s.serve(p)
 		if err != nil && s.ctx.Err() == nil {
-			s.env.Record(clients.Event{Kind: clients.EventState, Detail: fmt.Sprintf("server: session of %v ended: %v", p.addr, err)})
+			s.env.Record(clients.Event{Kind: clients.EventState, Detail: fmt.Sprintf("server: session of %v ended: %v", p.Addr, err)})
 		}
 	})
 }
@@ -136,13 +137,13 @@ func (s *server) serve(p *peer) error {
 	if s.opt.Security == Certificate {
 		var newID func(*peer) []byte
 		if s.opt.ConnectionID {
-			newID = s.ids.next
+			newID = s.ids.Next
 		}
-		secure, err := acceptDTLS(s.ctx, p, s.cred, s.opt.DTLS.Platform, newID)
+		secure, err := dgram.Accept(s.ctx, p, s.cred, s.opt.DTLS.Platform, newID)
 		if err != nil {
 			return err
 		}
-		if identity, err = peerName(secure); err != nil {
+		if identity, err = dgram.PeerName(secure); err != nil {
 			return err
 		}
 		conn = secure
@@ -224,6 +225,6 @@ func (s *server) sessions() int {
 func (s *server) close() {
 	_ = s.pc.Close() // it may have vanished
 	s.cancel()
-	s.mux.close()
+	s.mux.Close()
 	s.tasks.Wait()
 }

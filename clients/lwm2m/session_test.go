@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/thinlink/thinlink/clients"
+	"github.com/thinlink/thinlink/clients/dgram"
 	"github.com/thinlink/thinlink/clients/lwm2m/model"
 	"github.com/thinlink/thinlink/clients/lwm2m/objects"
 	"github.com/thinlink/thinlink/clients/pki"
@@ -132,7 +133,7 @@ func TestConnectFails(t *testing.T) {
 		start := time.Now()
 		err := w.session.Connect(w.t.Context(), reading(0))
 		// Three handshakes that time out, and pauses of one and two minutes.
-		if want := 3*opt.DTLS.Device.HandshakeTimeout + 3*opt.RetryTimer; !errors.Is(err, errHandshakeTimeout) || time.Since(start) != want {
+		if want := 3*opt.DTLS.Device.HandshakeTimeout + 3*opt.RetryTimer; !errors.Is(err, dgram.ErrHandshakeTimeout) || time.Since(start) != want {
 			t.Errorf("%v after %v, want %v", err, time.Since(start), want)
 		}
 	})
@@ -181,7 +182,7 @@ func TestCloseAnytime(t *testing.T) {
 func TestForeignDevice(t *testing.T) {
 	foreign := must(pki.New(DefaultOptions().PKI))
 	inWorld(t, lan(), DefaultOptions(), func(w *world) {
-		w.device().cred.cert = must(foreign.Device.TLS())
+		w.device().cred.Cert = must(foreign.Device.TLS())
 		ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
 		defer cancel()
 		if err := w.session.Connect(ctx, reading(0)); err == nil {
@@ -197,7 +198,7 @@ func TestForeignDevice(t *testing.T) {
 func TestForeignServer(t *testing.T) {
 	foreign := must(pki.New(DefaultOptions().PKI))
 	inWorld(t, lan(), DefaultOptions(), func(w *world) {
-		w.device().cred.pool = must(foreign.Pool())
+		w.device().cred.Pool = must(foreign.Pool())
 		ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
 		defer cancel()
 		if err := w.session.Connect(ctx, reading(0)); err == nil {

@@ -11,13 +11,14 @@ import (
 
 	"github.com/plgd-dev/go-coap/v3/message/codes"
 	"github.com/thinlink/thinlink/clients/coap"
+	"github.com/thinlink/thinlink/clients/dgram"
 )
 
 // dialStream opens a session with an address over TCP or TLS (RFC 8323). Since
 // TCP repeats for many minutes what a peer does not hear that has lost the
 // connection, the device waits for a response no longer than Options.Stall.
 func (d *device) dialStream(ctx context.Context, to netip.AddrPort, secure bool, h coap.Handler) (*link, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, d.opt.Stall, errHandshakeTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, d.opt.Stall, dgram.ErrHandshakeTimeout)
 	defer cancel()
 	tcp, err := d.env.Device.DialContext(ctx, "tcp", to.String())
 	if err != nil {
@@ -26,7 +27,7 @@ func (d *device) dialStream(ctx context.Context, to netip.AddrPort, secure bool,
 	conn := tcp
 	if secure {
 		client := tls.Client(tcp, &tls.Config{
-			Certificates: []tls.Certificate{d.cred.cert}, RootCAs: d.cred.pool, ServerName: d.env.ServerName(),
+			Certificates: []tls.Certificate{d.cred.Cert}, RootCAs: d.cred.Pool, ServerName: d.env.ServerName(),
 			NextProtos: []string{coap.ALPN}, MaxVersion: tlsVersions[d.opt.TLSVersion], KeyLogWriter: d.env.KeyLog,
 		})
 		if err := client.HandshakeContext(ctx); err != nil {
@@ -62,12 +63,12 @@ func (p *Platform) serveStreams() (stop func() error, err error) {
 	port := portCoAP
 	if p.opt.Security == Certificate {
 		port = portCoAPS
-		cred, err := newCredentials(p.env.PKI, p.env.PKI.Server)
+		cred, err := dgram.NewCredentials(p.env.PKI, p.env.PKI.Server)
 		if err != nil {
 			return nil, err
 		}
 		srv.tls = &tls.Config{
-			Certificates: []tls.Certificate{cred.cert}, ClientCAs: cred.pool, ClientAuth: tls.RequireAndVerifyClientCert,
+			Certificates: []tls.Certificate{cred.Cert}, ClientCAs: cred.Pool, ClientAuth: tls.RequireAndVerifyClientCert,
 			NextProtos: []string{coap.ALPN}, MaxVersion: tlsVersions[p.opt.TLSVersion],
 		}
 	}
@@ -77,7 +78,7 @@ func (p *Platform) serveStreams() (stop func() error, err error) {
 		return cfg
 	}
 	srv.handshake = func() (context.Context, context.CancelFunc) {
-		return context.WithTimeoutCause(context.Background(), p.opt.DTLS.Platform.HandshakeTimeout, errHandshakeTimeout)
+		return context.WithTimeoutCause(context.Background(), p.opt.DTLS.Platform.HandshakeTimeout, dgram.ErrHandshakeTimeout)
 	}
 	if srv.ln, err = p.env.Platform.Listen("tcp", p.env.At(uint16(port)).String()); err != nil {
 		return nil, err

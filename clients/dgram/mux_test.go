@@ -1,4 +1,4 @@
-package lwm2m
+package dgram
 
 import (
 	"errors"
@@ -30,15 +30,15 @@ func application(id string) []byte {
 }
 
 type muxWorld struct {
-	*mux
-	accepted []*peer
+	*Mux
+	accepted []*Peer
 	dropped  int
 }
 
 func newMuxWorld(secure bool) *muxWorld {
-	w := &muxWorld{mux: newMux(nil, secure)}
-	w.accept = func(p *peer) { w.accepted = append(w.accepted, p) }
-	w.drop = func(net.Addr, []byte) { w.dropped++ }
+	w := &muxWorld{Mux: NewMux(nil, secure)}
+	w.Accepted = func(p *Peer) { w.accepted = append(w.accepted, p) }
+	w.Drop = func(net.Addr, []byte) { w.dropped++ }
 	return w
 }
 
@@ -47,7 +47,7 @@ func from(s string) net.Addr { return net.UDPAddrFromAddrPort(netip.MustParseAdd
 func TestMuxByAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newMuxWorld(true)
-		defer w.mux.close()
+		defer w.Mux.Close()
 		w.route(application(""), from("10.0.0.1:1"))
 		w.route([]byte{22}, from("10.0.0.1:1"))
 		w.route(nil, from("10.0.0.1:1"))
@@ -81,7 +81,7 @@ func TestMuxByAddress(t *testing.T) {
 func TestMuxByConnectionID(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newMuxWorld(true)
-		defer w.mux.close()
+		defer w.Mux.Close()
 		w.route(hello(1), from("10.0.0.1:1"))
 		p := w.accepted[0]
 		if !w.identify(p, "abcdef") || w.identify(p, "abcdef") {
@@ -106,7 +106,7 @@ func TestMuxByConnectionID(t *testing.T) {
 func TestMuxPlain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newMuxWorld(false)
-		defer w.mux.close()
+		defer w.Mux.Close()
 		w.route([]byte("x"), from("10.0.0.1:1"))
 		for range 2 * maxQueued {
 			w.route(hello(1), from("10.0.0.1:1"))
@@ -120,7 +120,7 @@ func TestMuxPlain(t *testing.T) {
 func TestMuxForgetsSilentPeers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newMuxWorld(false)
-		defer w.mux.close()
+		defer w.Mux.Close()
 		w.route([]byte("x"), from("10.0.0.1:1"))
 		time.Sleep(maxIdle - time.Second)
 		w.route([]byte("x"), from("10.0.0.1:1"))
@@ -166,14 +166,14 @@ func FuzzMux(f *testing.F) {
 	f.Fuzz(func(t *testing.T, d []byte) {
 		synctest.Test(t, func(t *testing.T) {
 			w := newMuxWorld(true)
-			defer w.mux.close()
+			defer w.Mux.Close()
 			w.route(hello(1), from("10.0.0.1:1"))
 			w.identify(w.accepted[0], "abcdef")
 			w.route(d, from("10.0.0.1:1"))
 			w.route(d, from("10.0.0.2:1"))
 			for _, p := range w.accepted[1:] {
 				if d[0] != recordHandshake {
-					t.Fatalf("%x began a session with %v", d, p.addr)
+					t.Fatalf("%x began a session with %v", d, p.Addr)
 				}
 			}
 		})

@@ -1,4 +1,4 @@
-package lwm2m
+package dgram
 
 import (
 	"bytes"
@@ -11,30 +11,33 @@ import (
 	"time"
 )
 
-// mux shares one packet socket among the peers of a server: by connection ID
+// Mux shares one packet socket among the peers of a server: by connection ID
 // if a record carries one (RFC 9146 section 3), else by the sender's address.
-type mux struct {
+type Mux struct {
 	pc net.PacketConn
 	// secure peers begin with a ClientHello; others with any datagram.
 	secure bool
-	accept func(*peer) // called by the receiving loop; must not block
-	drop   func(from net.Addr, datagram []byte)
+	// Accepted is told of each new peer by the receiving loop: it must not
+	// block. Drop is told of datagrams that belong to nobody.
+	Accepted func(*Peer)
+	Drop     func(from net.Addr, datagram []byte)
 
 	mu     sync.Mutex
-	byAddr map[netip.AddrPort]*peer
-	byCID  map[string]*peer
+	byAddr map[netip.AddrPort]*Peer
+	byCID  map[string]*Peer
 }
 
-func newMux(pc net.PacketConn, secure bool) *mux {
-	return &mux{
+// NewMux shares a socket among peers that speak DTLS (secure) or plain datagrams.
+func NewMux(pc net.PacketConn, secure bool) *Mux {
+	return &Mux{
 		pc: pc, secure: secure,
-		byAddr: make(map[netip.AddrPort]*peer),
-		byCID:  make(map[string]*peer),
+		byAddr: make(map[netip.AddrPort]*Peer),
+		byCID:  make(map[string]*Peer),
 	}
 }
 
-// serve receives until the socket is closed.
-func (m *mux) serve() error {
+// Serve receives until the socket is closed.
+func (m *Mux) Serve() error {
 	buf := make([]byte, 64<<10)
 	for {
 		n, from, err := m.pc.ReadFrom(buf)
@@ -83,24 +86,24 @@ func clientRandom(d []byte) (random [randomLength]byte, ok bool) {
 	return [randomLength]byte(d[randomOffset:]), true
 }
 
-func (m *mux) route(d []byte, from net.Addr) {
+func (m *Mux) route(d []byte, from net.Addr) {
 	addr, ok := addrPort(from)
 	if !ok || len(d) == 0 {
 		return
 	}
 	p, fresh := m.find(d, addr)
 	if p == nil {
-		m.drop(from, d)
+		m.Drop(from, d)
 		return
 	}
 	p.enqueue(datagram{d, from})
 	if fresh {
-		m.accept(p)
+		m.Accepted(p)
 	}
 }
 
 // find returns the peer a datagram belongs to, perhaps a fresh one.
-func (m *mux) find(d []byte, addr netip.AddrPort) (p *peer, fresh bool) {
+func (m *Mux) find(d []byte, addr netip.AddrPort) (p *Peer, fresh bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.secure && d[0] == recordCID && len(d) >= recordCIDOffset+connectionIDLength {
@@ -124,7 +127,7 @@ func (m *mux) find(d []byte, addr netip.AddrPort) (p *peer, fresh bool) {
 }
 
 // identify lets a connection ID lead to a peer. It reports whether it is free.
-func (m *mux) identify(p *peer, id string) bool {
+func (m *Mux) identify(p *Peer, id string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.byCID[id] != nil {
@@ -135,21 +138,21 @@ func (m *mux) identify(p *peer, id string) bool {
 	return true
 }
 
-func (m *mux) forget(p *peer) {
+func (m *Mux) forget(p *Peer) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.byAddr[p.addr] == p {
-		delete(m.byAddr, p.addr)
+	if m.byAddr[p.Addr] == p {
+		delete(m.byAddr, p.Addr)
 	}
 	for _, id := range p.ids {
 		delete(m.byCID, id)
 	}
 }
 
-// close ends all peers.
-func (m *mux) close() {
+// Close ends all peers.
+func (m *Mux) Close() {
 	m.mu.Lock()
-	var peers []*peer
+	var peers []*Peer
 	for _, p := range m.byAddr {
 		peers = append(peers, p)
 	}
@@ -163,7 +166,7 @@ func (m *mux) close() {
 }
 
 // len counts the peers that are reachable by address.
-func (m *mux) len() int {
+func (m *Mux) len() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return len(m.byAddr)
@@ -177,11 +180,11 @@ const (
 	maxIdle = 25 * time.Hour
 )
 
-// peer is one sender's view of the server's socket: a net.PacketConn for DTLS
+// Peer is one sender's view of the server's socket: a net.PacketConn for DTLS
 // and a net.Conn for plain CoAP.
-type peer struct {
-	mux    *mux
-	addr   netip.AddrPort // that it began with
+type Peer struct {
+	mux    *Mux
+	Addr   netip.AddrPort // that it began with
 	random [randomLength]byte
 	ids    []string // connection IDs, guarded by mux.mu
 
@@ -200,8 +203,8 @@ type datagram struct {
 	from net.Addr
 }
 
-func newPeer(m *mux, addr netip.AddrPort) *peer {
-	p := &peer{mux: m, addr: addr, heard: time.Now()}
+func newPeer(m *Mux, addr netip.AddrPort) *Peer {
+	p := &Peer{mux: m, Addr: addr, heard: time.Now()}
 	p.arrived = sync.NewCond(&p.mu)
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -211,7 +214,7 @@ func newPeer(m *mux, addr netip.AddrPort) *peer {
 
 // expire closes a peer that has been silent for maxIdle; the timer is set
 // again, and not for every datagram, if it has not.
-func (p *peer) expire() {
+func (p *Peer) expire() {
 	p.mu.Lock()
 	rest := maxIdle - time.Since(p.heard)
 	if rest > 0 && !p.closed {
@@ -223,7 +226,7 @@ func (p *peer) expire() {
 	}
 }
 
-func (p *peer) enqueue(d datagram) {
+func (p *Peer) enqueue(d datagram) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.heard = time.Now()
@@ -234,7 +237,7 @@ func (p *peer) enqueue(d datagram) {
 }
 
 // ReadFrom implements net.PacketConn.
-func (p *peer) ReadFrom(b []byte) (int, net.Addr, error) {
+func (p *Peer) ReadFrom(b []byte) (int, net.Addr, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for {
@@ -253,7 +256,7 @@ func (p *peer) ReadFrom(b []byte) (int, net.Addr, error) {
 }
 
 // WriteTo implements net.PacketConn.
-func (p *peer) WriteTo(b []byte, to net.Addr) (int, error) {
+func (p *Peer) WriteTo(b []byte, to net.Addr) (int, error) {
 	p.mu.Lock()
 	closed := p.closed
 	p.mu.Unlock()
@@ -264,16 +267,16 @@ func (p *peer) WriteTo(b []byte, to net.Addr) (int, error) {
 }
 
 // Read implements net.Conn.
-func (p *peer) Read(b []byte) (int, error) {
+func (p *Peer) Read(b []byte) (int, error) {
 	n, _, err := p.ReadFrom(b)
 	return n, err
 }
 
 // Write implements net.Conn.
-func (p *peer) Write(b []byte) (int, error) { return p.WriteTo(b, p.RemoteAddr()) }
+func (p *Peer) Write(b []byte) (int, error) { return p.WriteTo(b, p.RemoteAddr()) }
 
 // Close implements net.Conn; the server's socket stays open.
-func (p *peer) Close() error {
+func (p *Peer) Close() error {
 	p.mux.forget(p)
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -287,19 +290,19 @@ func (p *peer) Close() error {
 }
 
 // LocalAddr implements net.Conn.
-func (p *peer) LocalAddr() net.Addr { return p.mux.pc.LocalAddr() }
+func (p *Peer) LocalAddr() net.Addr { return p.mux.pc.LocalAddr() }
 
 // RemoteAddr implements net.Conn: where the peer began.
-func (p *peer) RemoteAddr() net.Addr { return net.UDPAddrFromAddrPort(p.addr) }
+func (p *Peer) RemoteAddr() net.Addr { return net.UDPAddrFromAddrPort(p.Addr) }
 
 // SetDeadline implements net.Conn.
-func (p *peer) SetDeadline(t time.Time) error { return p.SetReadDeadline(t) }
+func (p *Peer) SetDeadline(t time.Time) error { return p.SetReadDeadline(t) }
 
 // SetWriteDeadline has nothing to do: writes do not block.
-func (p *peer) SetWriteDeadline(time.Time) error { return nil }
+func (p *Peer) SetWriteDeadline(time.Time) error { return nil }
 
 // SetReadDeadline implements net.Conn.
-func (p *peer) SetReadDeadline(t time.Time) error {
+func (p *Peer) SetReadDeadline(t time.Time) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.wake != nil {
