@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/plgd-dev/go-coap/v3/message/codes"
@@ -45,6 +46,10 @@ type device struct {
 	cancel context.CancelFunc
 	tasks  sync.WaitGroup
 	due    chan struct{} // a registration update, now
+	// traffic is what its sockets carry; clockOffset is how far its clock is ahead,
+	// in seconds.
+	traffic     *traffic
+	clockOffset atomic.Int64
 	// reboot asks whoever holds the power switch to turn it off and on; it
 	// does not wait.
 	reboot func()
@@ -52,7 +57,9 @@ type device struct {
 	mu       sync.Mutex
 	link     *link // of the registration
 	location string
-	lifetime int64 // registered, in seconds
+	lifetime int64  // registered, in seconds
+	version  string // of LwM2M, as the server has it
+	stale    bool   // the registered list of objects
 	// dialled numbers the sessions: each draws other message IDs and tokens, as
 	// RFC 7252 section 4.4 wants it, lest the server take a request after a
 	// reboot for one that it has answered.
@@ -100,7 +107,13 @@ func newDevice(opt *Options, env *clients.Env, reboot func()) (*device, error) {
 		return nil, err
 	}
 	d.ctx, d.cancel = context.WithCancel(context.Background())
-	d.tree = tree.New(tree.Config{Changed: func(paths []model.Path) { d.obs.note(paths) }})
+	d.version = opt.Version
+	d.traffic = newTraffic(env.Device.Addr().Is6(), env.Now)
+	d.tree = tree.New(tree.Config{
+		Version: opt.Version, Format: opt.format(),
+		Changed:      func(paths []model.Path) { d.obs.note(paths) },
+		Restructured: d.relist,
+	})
 	d.obs = &observers{
 		confirmable: func(p model.Path) bool {
 			return opt.Notify == NotifyCon || p.Object() == objects.Firmware.ID
@@ -214,12 +227,17 @@ func (d *device) converse(conn *coap.Conn, pc io.Closer) *link {
 func (d *device) open(ctx context.Context, to netip.AddrPort, secure bool) (net.Conn, io.Closer, error) {
 	if !secure {
 		conn, err := d.env.Device.DialContext(ctx, "udp", to.String())
-		return conn, conn, err
+		if err != nil {
+			return nil, nil, err
+		}
+		conn = d.traffic.datagrams(conn)
+		return conn, conn, nil
 	}
 	pc, err := d.env.Device.ListenPacket("udp", hostPort(d.env.Device, 0))
 	if err != nil {
 		return nil, nil, err
 	}
+	pc = d.traffic.packets(pc)
 	conn, err := dgram.Dial(ctx, pc, net.UDPAddrFromAddrPort(to), d.env.ServerName(), d.cred, d.opt.DTLS.Device, d.opt.ConnectionID, d.env.KeyLog)
 	return conn, pc, err
 }
@@ -231,20 +249,32 @@ func (d *device) session() *link {
 	return d.link
 }
 
-// register is section 6.2.1.
+// register is section 6.2.1. A server that does not have the version gets the one
+// before.
 func (d *device) register(ctx context.Context) error {
+	for {
+		err := d.registerAs(ctx, d.version)
+		var status *model.StatusError
+		if !errors.As(err, &status) || status.Code != codes.PreconditionFailed || !d.fallBack() {
+			return err
+		}
+	}
+}
+
+func (d *device) registerAs(ctx context.Context, version string) error {
 	lifetime := d.tree.Get(objects.Server.ID, 0, objects.ServerLifetime).(int64)
 	req := coap.NewRequest(codes.POST, "/rd",
-		"lwm2m=1.1", "ep="+d.env.DeviceName(), "lt="+strconv.FormatInt(lifetime, 10), "b="+d.opt.Binding)
+		"lwm2m="+version, "ep="+d.env.DeviceName(), "lt="+strconv.FormatInt(lifetime, 10), "b="+d.opt.Binding)
 	req.WithPayload(coap.LinkFormat, content.AppendLinks(nil, d.tree.Registered()))
 	resp, err := d.session().Do(ctx, req)
 	if resp, err = checked("register", resp, err, codes.Created); err != nil {
 		return err
 	}
 	d.mu.Lock()
-	d.location, d.lifetime = resp.LocationPath(), lifetime
+	d.location, d.lifetime, d.stale = resp.LocationPath(), lifetime, false
 	d.mu.Unlock()
 	d.note("device: registered at %s", resp.LocationPath())
+	d.announce()
 	return nil
 }
 
@@ -257,6 +287,10 @@ func (d *device) refresh(ctx context.Context) error {
 	if lifetime != d.lifetime {
 		req.AddQuery("lt=" + strconv.FormatInt(lifetime, 10))
 	}
+	if d.stale {
+		req.WithPayload(content.Links, content.AppendLinks(nil, d.tree.Registered()))
+	}
+	d.stale = false
 	d.mu.Unlock()
 	resp, err := d.session().Do(ctx, req)
 	if err == nil && resp.Code == codes.NotFound {

@@ -9,6 +9,7 @@ import (
 	"github.com/thinlink/thinlink/clients"
 	"github.com/thinlink/thinlink/clients/coap"
 	"github.com/thinlink/thinlink/clients/dgram"
+	"github.com/thinlink/thinlink/clients/lwm2m/content"
 	"github.com/thinlink/thinlink/clients/pki"
 )
 
@@ -64,7 +65,23 @@ type Options struct {
 	// a day; the default here is shorter than a pause in satellite coverage.
 	SequenceDelay time.Duration `conf:"sequence_delay" doc:"communication sequence delay timer" min:"1s"`
 
-	// Notify is how reports travel: NotifyNon or NotifyCon.
+	// Version is that of the device; a server that has none so high makes it fall
+	// back. PlatformVersion is the highest one of the platform.
+	Version         string `conf:"version" doc:"LwM2M version of the device; it falls back to what the platform has" enum:"1.0,1.1,1.2"`
+	PlatformVersion string `conf:"platform_version" doc:"highest LwM2M version of the platform" enum:"1.0,1.1,1.2"`
+	// Format is the content format of reports and of what the device sends
+	// unasked. Single values are plain text all the same.
+	Format string `conf:"format" doc:"content format of reports" enum:"tlv,json,senml-json,senml-cbor,lwm2m-cbor"`
+	// Report is how reports come: ReportNotify or ReportSend.
+	Report string `conf:"report" doc:"whether the platform observes the device (notify) or the device sends by itself (send, LwM2M 1.1)" enum:"notify,send"`
+	// Objects are those that the device has beside security, server, device,
+	// firmware update and the observed one: 4, 6, 7, 9, 19, 3303.
+	Objects []int `conf:"objects" doc:"further objects of the device: 4, 6, 7, 9, 19, 3303" min:"4" max:"3303"`
+	// Extended gives the device object all its resources; the reference
+	// experiment's discover lists fewer.
+	Extended bool `conf:"extended" doc:"device object with all its optional resources"`
+
+	// Notify is how reports travel: NotifyNon or NotifyCon. A Send is confirmable.
 	Notify string `conf:"notify" doc:"type of the messages that carry reports" enum:"non,con"`
 	// MinPeriod and MaxPeriod are the attributes pmin and pmax that the server
 	// writes to the observed object before it observes. 0 writes none. Whole
@@ -136,10 +153,17 @@ func DefaultOptions() Options {
 
 		SequenceDelay: 10 * time.Minute,
 		Notify:        NotifyNon,
-		ReportWait:    25 * time.Second, // less than the experiment's reporting interval
-		Delivery:      CoAPPull,
-		TLSVersion:    "1.3",
-		Stall:         5 * time.Minute,
+
+		Version:         content.V11,
+		PlatformVersion: content.V12,
+		Format:          "tlv",
+		Report:          ReportNotify,
+		Objects:         []int{4},
+
+		ReportWait: 25 * time.Second, // less than the experiment's reporting interval
+		Delivery:   CoAPPull,
+		TLSVersion: "1.3",
+		Stall:      5 * time.Minute,
 
 		DownloadPatience: 24 * time.Hour,
 	}
@@ -170,6 +194,18 @@ func (o *Options) Validate() error {
 		return fmt.Errorf("lwm2m: sequence_delay %v: want at least 1s", o.SequenceDelay)
 	case o.DownloadPatience < time.Second:
 		return fmt.Errorf("lwm2m: download_patience %v: want at least 1s", o.DownloadPatience)
+	case !slices.Contains(versions, o.Version):
+		return fmt.Errorf("lwm2m: version %q: want 1.0, 1.1 or 1.2", o.Version)
+	case !slices.Contains(versions, o.PlatformVersion):
+		return fmt.Errorf("lwm2m: platform_version %q: want 1.0, 1.1 or 1.2", o.PlatformVersion)
+	case !slices.Contains([]string{"tlv", "json", "senml-json", "senml-cbor", "lwm2m-cbor"}, o.Format):
+		return fmt.Errorf("lwm2m: format %q: want tlv, json, senml-json, senml-cbor or lwm2m-cbor", o.Format)
+	case !content.Supported(min(o.Version, o.PlatformVersion), o.format()):
+		return fmt.Errorf("lwm2m: format %q: LwM2M %s does not have it", o.Format, min(o.Version, o.PlatformVersion))
+	case o.Report != ReportNotify && o.Report != ReportSend:
+		return fmt.Errorf("lwm2m: report %q: want notify or send", o.Report)
+	case o.Report == ReportSend && !content.Composite(o.format()):
+		return fmt.Errorf("lwm2m: report send: wants format senml-json, senml-cbor or lwm2m-cbor, not %s", o.Format)
 	case o.Notify != NotifyNon && o.Notify != NotifyCon:
 		return fmt.Errorf("lwm2m: notify %q: want non or con", o.Notify)
 	case !seconds(o.MinPeriod):
@@ -190,6 +226,11 @@ func (o *Options) Validate() error {
 		return fmt.Errorf("lwm2m: tls_version %q: want 1.2 or 1.3", o.TLSVersion)
 	case o.Stall < time.Second:
 		return fmt.Errorf("lwm2m: stall %v: want at least 1s", o.Stall)
+	}
+	for _, id := range o.Objects {
+		if !slices.Contains(optionalObjects, id) {
+			return fmt.Errorf("lwm2m: objects %d: want 4, 6, 7, 9, 19 or 3303", id)
+		}
 	}
 	if err := o.DTLS.validate(); err != nil {
 		return err

@@ -13,7 +13,6 @@ import (
 	"github.com/thinlink/thinlink/clients/coap"
 	"github.com/thinlink/thinlink/clients/dgram"
 	"github.com/thinlink/thinlink/clients/httpfile"
-	"github.com/thinlink/thinlink/clients/lwm2m/content"
 	"github.com/thinlink/thinlink/clients/lwm2m/model"
 	"github.com/thinlink/thinlink/clients/lwm2m/objects"
 	"github.com/thinlink/thinlink/clients/lwm2m/tree"
@@ -62,7 +61,7 @@ func NewPlatform(opt Options, env *clients.Env) (*Platform, error) {
 	p := &Platform{opt: &opt, env: env, clients: make(map[string]*client)}
 	p.packages = &packages{byPath: make(map[string]*pack)}
 	p.ctx, p.quit = context.WithCancel(context.Background())
-	p.registry = newRegistry(opt.RetryCount, p.registered, p.expired)
+	p.registry = newRegistry(opt.RetryCount, opt.PlatformVersion, p.registered, p.expired)
 	if err := p.start(); err != nil {
 		_ = p.Close()
 		return nil, fmt.Errorf("lwm2m: platform: %w", err)
@@ -79,7 +78,7 @@ func (p *Platform) start() (err error) {
 	if p.server != nil {
 		accepted = p.server.sessions()
 	}
-	if p.server, err = newServer(p.opt, p.env, p.registry, p.packages, accepted); err != nil {
+	if p.server, err = newServer(p.opt, p.env, p.registry, p.packages, p.sent, accepted); err != nil {
 		return err
 	}
 	switch p.opt.Delivery {
@@ -192,24 +191,37 @@ func (p *Platform) explore(c *client, reg *registration) error {
 			return err
 		}
 	}
-	_, err := reg.Observe(p.ctx, readingPath, content.TLV, func(resp *coap.Response) { p.received(c, reg, resp) })
+	if p.opt.Report == ReportSend {
+		return nil
+	}
+	_, err := reg.Observe(p.ctx, readingPath, p.opt.format(), func(resp *coap.Response) { p.received(c, reg, resp) })
 	return err
 }
 
-// received is called for every report.
+// received is called for every notification.
 func (p *Platform) received(c *client, reg *registration, resp *coap.Response) {
 	nodes, err := nodesOf(resp, readingPath)
-	var r clients.Reading
-	if err == nil {
-		r, err = readingOf(nodes)
+	if err == nil && !resp.IsSuccess() {
+		err = errors.New(coap.CodeString(resp.Code))
 	}
-	if err != nil || !resp.IsSuccess() {
-		p.env.Record(clients.Event{Kind: clients.EventWarning, Detail: fmt.Sprintf("server: report %s: %v", coap.CodeString(resp.Code), err)})
-		return
+	if err == nil {
+		err = p.reported(c, reg, nodes)
+	}
+	if err != nil {
+		p.env.Record(clients.Event{Kind: clients.EventWarning, Detail: fmt.Sprintf("server: report: %v", err)})
+	}
+}
+
+// reported takes a reading, however it came.
+func (p *Platform) reported(c *client, reg *registration, nodes []model.Node) error {
+	r, err := readingOf(nodes)
+	if err != nil {
+		return err
 	}
 	p.env.Record(clients.Event{Kind: clients.EventReport, Detail: fmt.Sprintf("%d", r.Integer)})
 	c.set(func(b *facts) { b.reading = r })
 	p.arrivals.Arrived(reg.endpoint, r)
+	return nil
 }
 
 // Connected implements clients.Platform: the device has been explored.

@@ -22,6 +22,7 @@ func (d *device) populate() {
 		Values: model.Values{
 			0: int64(1), objects.ServerLifetime: int64(d.opt.Lifetime / time.Second),
 			objects.ServerMinPeriod: int64(0), objects.ServerMaxPeriod: int64(0), 6: false, objects.ServerBinding: d.opt.Binding,
+			objects.ServerMuteSend: d.muteSend(),
 		},
 		OnWrite: d.writeServer,
 		Execute: map[uint16]func(string) error{objects.ServerTrigger: func(string) error {
@@ -29,7 +30,7 @@ func (d *device) populate() {
 			return nil
 		}},
 	})
-	d.tree.Add(objects.Device, 0, &tree.Instance{
+	described := &tree.Instance{
 		Values: model.Values{
 			0: "thinlink", 1: "reference", 2: "0001", objects.DeviceFirmware: d.update.flash.Running,
 			6: model.Multiple{0: int64(1)}, 7: model.Multiple{0: int64(3800)}, 8: model.Multiple{0: int64(125)}, 9: int64(100),
@@ -40,16 +41,24 @@ func (d *device) populate() {
 			time.AfterFunc(reaction, d.restart)
 			return nil
 		}},
-	})
-	const nbIoT = 7
-	d.tree.Add(objects.Connectivity, 0, &tree.Instance{Values: model.Values{
-		0: int64(nbIoT), 1: model.Multiple{0: int64(nbIoT)}, 2: int64(-95), 4: model.Multiple{0: d.env.Device.Addr().String()},
-	}})
+	}
+	d.extend(described)
+	d.tree.Add(objects.Device, 0, described)
 	d.tree.Add(objects.Firmware, 0, d.update.instance())
 	d.tree.Add(objects.Reading, 0, &tree.Instance{
 		Values:  model.Values{objects.ReadingText: "", objects.ReadingInteger: int64(0), objects.ReadingFloat: 0.0, objects.ReadingBoolean: false},
 		OnWrite: d.command,
 	})
+	d.furnish()
+}
+
+// muteSend is resource 23 of the server object: the factory has activated Send
+// where reports come by it; without a value it is not.
+func (d *device) muteSend() any {
+	if d.opt.Report == ReportSend {
+		return false
+	}
+	return nil
 }
 
 // writeServer checks what the server makes of its object; a new lifetime is
@@ -79,4 +88,7 @@ func (d *device) command(v model.Values) (model.Values, error) {
 }
 
 // set gives the observed object new values, as one change.
-func (d *device) set(r clients.Reading) { d.tree.Set(objects.Reading.ID, 0, readingValues(r)) }
+func (d *device) set(r clients.Reading) {
+	d.tree.Set(objects.Reading.ID, 0, readingValues(r))
+	d.measure(r)
+}

@@ -70,12 +70,17 @@ func (d *Device) Connect(ctx context.Context, first clients.Reading, _ <-chan st
 
 // Report implements clients.Device: it notifies whoever observes.
 func (d *Device) Report(ctx context.Context, r clients.Reading, arrived <-chan struct{}) error {
-	d.sense(r)
+	life := d.sense(r)
+	if d.opt.Report == ReportSend {
+		if err := life.send(ctx); err != nil && arrived == nil {
+			return fmt.Errorf("lwm2m: report: %w", err)
+		}
+	}
 	if arrived == nil {
 		return nil
 	}
 	bounded, cancel := ctx, context.CancelFunc(func() {})
-	if d.opt.Notify == NotifyNon {
+	if d.opt.Notify == NotifyNon && d.opt.Report == ReportNotify {
 		bounded, cancel = context.WithTimeout(ctx, d.opt.ReportWait)
 	}
 	defer cancel()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"github.com/thinlink/thinlink/clients/lwm2m/content"
 	"github.com/thinlink/thinlink/clients/lwm2m/model"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -56,6 +57,7 @@ func (r *registration) offers(path model.Path) bool {
 // registry is a server's table of registrations, one per endpoint.
 type registry struct {
 	retries int
+	version string // the highest of LwM2M
 	// registered is told of every new registration, expired of every one whose
 	// lifetime has run out. They must not block.
 	registered, expired func(*registration)
@@ -66,9 +68,9 @@ type registry struct {
 	next       int
 }
 
-func newRegistry(retries int, registered, expired func(*registration)) *registry {
+func newRegistry(retries int, version string, registered, expired func(*registration)) *registry {
 	return &registry{
-		retries: retries, registered: registered, expired: expired,
+		retries: retries, version: version, registered: registered, expired: expired,
 		byEndpoint: make(map[string]*registration),
 		byLocation: make(map[string]*registration),
 		next:       1,
@@ -117,7 +119,7 @@ func (g *registry) register(r *coap.Request, identity string) *coap.Response {
 	switch {
 	case !ok || p.endpoint == "" || err != nil || len(links) == 0 || given && format != coap.LinkFormat:
 		return coap.Status(codes.BadRequest)
-	case p.version != "1.0" && p.version != "1.1":
+	case !slices.Contains(versions, p.version) || p.version > g.version:
 		return coap.Status(codes.PreconditionFailed)
 	case identity != "" && identity != p.endpoint:
 		return coap.Status(codes.Forbidden)

@@ -15,6 +15,7 @@ import (
 	"github.com/thinlink/thinlink/clients"
 	"github.com/thinlink/thinlink/clients/coap"
 	"github.com/thinlink/thinlink/clients/dgram"
+	"github.com/thinlink/thinlink/clients/lwm2m/model"
 )
 
 // Ports of LwM2M over UDP.
@@ -52,6 +53,8 @@ type server struct {
 	tasks  sync.WaitGroup
 
 	packages *packages
+	// sent is told what devices send unasked, and may refuse.
+	sent func(*registration, []model.Node) error
 
 	mu       sync.Mutex
 	accepted int
@@ -73,8 +76,8 @@ type pack struct {
 // newServer starts a server on a database: registrations and packages. accepted
 // is how many sessions earlier servers of the run had, that it draws other
 // message IDs, tokens and connection IDs than they did.
-func newServer(opt *Options, env *clients.Env, reg *registry, packages *packages, accepted int) (*server, error) {
-	s := &server{opt: opt, env: env, registry: reg, packages: packages, accepted: accepted}
+func newServer(opt *Options, env *clients.Env, reg *registry, packages *packages, sent func(*registration, []model.Node) error, accepted int) (*server, error) {
+	s := &server{opt: opt, env: env, registry: reg, packages: packages, sent: sent, accepted: accepted}
 	port := portCoAP
 	if opt.Security == Certificate {
 		port = portCoAPS
@@ -177,9 +180,11 @@ func (s *server) answer(r *coap.Request, identity string) *coap.Response {
 		return s.update(r, identity)
 	case strings.HasPrefix(path, "/rd/") && r.Code == codes.DELETE:
 		return s.deregister(r, identity)
+	case path == sendPath && r.Code == codes.POST:
+		return s.receive(r)
 	case strings.HasPrefix(path, packagePrefix) && r.Code == codes.GET:
 		return s.packages.serve(path)
-	case path == "/rd", strings.HasPrefix(path, "/rd/"), strings.HasPrefix(path, packagePrefix):
+	case path == "/rd", path == sendPath, strings.HasPrefix(path, "/rd/"), strings.HasPrefix(path, packagePrefix):
 		return coap.Status(codes.MethodNotAllowed)
 	}
 	return coap.Status(codes.NotFound)

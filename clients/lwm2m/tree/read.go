@@ -54,6 +54,7 @@ func (v View) nodes(path model.Path) ([]model.Node, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.inst.refresh()
 	if p.res == nil {
 		return instanceNodes(path, p), nil
 	}
@@ -85,12 +86,20 @@ func (v View) objectNodes(path model.Path) (nodes []model.Node, err error) {
 		}
 		may++
 		p.inst = v.t.instances[at]
+		p.inst.refresh()
 		nodes = append(append(nodes, model.Node{Path: at}), instanceNodes(at, p)...)
 	}
 	if may == 0 && len(ids) > 0 {
 		return nil, model.Refuse(codes.Unauthorized, path.String()+" is not for this server")
 	}
 	return nodes, nil
+}
+
+// refresh brings values that follow something else up to date.
+func (i *Instance) refresh() {
+	if i.Refresh != nil {
+		i.Refresh(i.Values)
+	}
 }
 
 func instanceNodes(path model.Path, p place) (nodes []model.Node) {

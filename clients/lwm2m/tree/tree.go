@@ -38,6 +38,9 @@ type Instance struct {
 	OnWrite func(v model.Values) (model.Values, error)
 	// Execute has the executable resources that the instance supports.
 	Execute map[uint16]func(args string) error
+	// Refresh, if not nil, brings values up to date before they are read. The tree
+	// is locked then.
+	Refresh func(model.Values)
 	// OnDelete, if not nil, is told that a server has deleted the instance.
 	OnDelete func()
 }
@@ -45,6 +48,7 @@ type Instance struct {
 // object is an object with what servers may do to its instances.
 type object struct {
 	*model.Object
+	source *model.Object // in no version
 	// create makes an instance that a server wants, or refuses; nil refuses all.
 	create func(id uint16, v model.Values) (*Instance, error)
 }
@@ -88,7 +92,7 @@ func (t *Tree) Define(def *model.Object, create func(id uint16, v model.Values) 
 
 // object is a definition in the tree's version.
 func (t *Tree) object(def *model.Object) object {
-	return object{Object: objects.In(t.cfg.Version, def)}
+	return object{Object: objects.In(t.cfg.Version, def), source: def}
 }
 
 // Add puts an instance of an object into the tree, which then owns inst.
@@ -253,4 +257,19 @@ func (i *Instance) has(r *model.Resource) bool {
 // readable reports whether a resource has a value that a server may read.
 func (i *Instance) readable(r *model.Resource) bool {
 	return r != nil && r.Ops&model.R != 0 && i.Values[r.ID] != nil
+}
+
+// SetVersion makes the tree one of another version of LwM2M. Its format becomes
+// TLV if that version lacks the present one.
+func (t *Tree) SetVersion(version string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.cfg.Version = version
+	if !content.Supported(version, t.cfg.Format) {
+		t.cfg.Format = content.TLV
+	}
+	for id, o := range t.objects {
+		o.Object = objects.In(version, o.source)
+		t.objects[id] = o
+	}
 }
