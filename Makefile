@@ -51,7 +51,7 @@ clean:
 # The tests that need the kernel's netem, under a stock Debian kernel in QEMU:
 # no root, no KVM. The kernel is downloaded, not installed, into the user's
 # cache directory.
-KERNEL_TESTS = ./netem/tc ./lab
+KERNEL_TESTS = ./netem/tc ./lab ./cmd/thinlink
 
 .PHONY: test-kernel test-kernel-arm64
 test-kernel:

@@ -10,6 +10,7 @@ import (
 	"github.com/thinlink/thinlink/measure"
 	"github.com/thinlink/thinlink/netem"
 	"github.com/thinlink/thinlink/netem/tc"
+	"github.com/thinlink/thinlink/profiles"
 )
 
 // Kernel executes runs of engine tc: this machine's own TCP and netem, on the
@@ -54,7 +55,7 @@ func (r *Run) kernelLink() netem.Config {
 // KernelPlan is what engines tc and vm set for a run, with warnings of what
 // they cannot do.
 func (r *Run) KernelPlan() (plan tc.Plan, warnings []string, err error) {
-	plan, missing, err := tc.NewPlan(r.kernelLink(), r.Seed)
+	plan, missing, err := tc.NewPlan(r.kernelLink(), r.Seed, r.TC.RRC == profiles.RRCHold)
 	if err != nil {
 		return plan, nil, fmt.Errorf("profile %s on engine %s: %w", r.Profile, r.Engine, err)
 	}
@@ -68,6 +69,16 @@ func (r *Run) KernelPlan() (plan tc.Plan, warnings []string, err error) {
 	}
 	slices.Sort(warnings)
 	return plan, warnings, nil
+}
+
+// drive is what the kernel imitates as the run goes on: outages, and the radio
+// if the profile says so.
+func (r *Run) drive(radio func(time.Time, netem.RadioState)) tc.Drive {
+	model := r.Link
+	if r.TC.RRC != profiles.RRCHold {
+		model.Radio = nil
+	}
+	return tc.Drive{Model: model, Seed: r.Seed, Radio: radio}
 }
 
 // usesTCP reports whether the stack opens TCP connections.
@@ -93,6 +104,7 @@ func runKernel(ctx context.Context, run *Run, progress func(Progress)) (*measure
 		Plan:     plan,
 		Device:   kernelHost(deviceAddr[run.Stack.IP], run.Stack.TCP.Device),
 		Platform: kernelHost(platformAddr[run.Stack.IP], run.Stack.TCP.Platform),
+		Drive:    run.drive(func(at time.Time, state netem.RadioState) { rec.Radio(at, state) }),
 		TCPClosed: func(i tc.TCPInfo) {
 			rec.Event(measure.Event{Time: time.Now(), Kind: eventTCP, Detail: i.String()})
 		},
@@ -106,7 +118,9 @@ func runKernel(ctx context.Context, run *Run, progress func(Progress)) (*measure
 	}
 	start := time.Now()
 	rec = measure.NewRecorder(start, deviceAddr[run.Stack.IP])
-	bed.Start(start)
+	if err := bed.Start(start); err != nil {
+		return run.failed(err), nil
+	}
 	stop := heartbeat(start, progress)
 	defer stop()
 	var doubt error

@@ -97,3 +97,17 @@ func (s sampler) draw() int64 {
 	}
 	return int64(math.Round(t))
 }
+
+// foreseen draws one time ahead, so that it can be told before it passes.
+type foreseen struct {
+	sampler
+	next int64
+}
+
+func foresee(s sampler) foreseen { return foreseen{s, s.draw()} }
+
+func (f *foreseen) draw() int64 {
+	t := f.next
+	f.next = f.sampler.draw()
+	return t
+}

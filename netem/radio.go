@@ -18,8 +18,8 @@ type radio struct {
 	cdrx   *CDRXConfig
 	psm    *PSMConfig
 	paging paging
-	setup  sampler
-	wake   sampler
+	setup  foreseen
+	wake   foreseen
 	update sampler
 
 	state     rrcState
@@ -42,10 +42,10 @@ func newRadio(cfg *RadioConfig, seed uint64) *radio {
 	if cfg.RRC == nil {
 		return r
 	}
-	r.setup = sampler{cfg.RRC.Setup, generator(seed, Up, stageRRC)}
+	r.setup = foresee(sampler{cfg.RRC.Setup, generator(seed, Up, stageRRC)})
 	r.paging = newPaging(cfg.Idle, generator(seed, Down, stagePaging))
 	if cfg.PSM != nil {
-		r.wake = sampler{cfg.PSM.Wake, generator(seed, Down, stageRRC)}
+		r.wake = foresee(sampler{cfg.PSM.Wake, generator(seed, Down, stageRRC)})
 		r.update = sampler{cfg.PSM.Update, generator(seed, Up, stageUpdate)}
 	}
 	r.goIdle(0)

@@ -41,7 +41,7 @@ type Profile struct {
 	Link  netem.Config       `conf:"link" doc:"the link; a direction's field directly below link holds for both directions"`
 	Radio *netem.RadioConfig `conf:"radio" doc:"the cellular radio; null removes an inherited one"`
 	Power Power              `conf:"power" doc:"the modem's mean power in each radio state"`
-	TC    TC                 `conf:"tc" doc:"what engines tc and vm get in place of grants"`
+	TC    TC                 `conf:"tc" doc:"what engines tc and vm do in place of grants and radio states"`
 
 	Timers Timers `conf:"timers" doc:"protocol timers recommended for this link; stacks with timers: profile use them"`
 
@@ -56,12 +56,21 @@ type Timers struct {
 	TCPMinRTO      time.Duration `conf:"tcp_min_rto" doc:"TCP's least retransmission time-out, of both ends" min:"0s"`
 }
 
-// TC approximates grants for the kernel's netem, which has none. A direction
-// that a rate times needs no approximation and takes none.
+// TC says how the kernel's netem, which has neither grants nor radio states,
+// may approximate them. A direction that a rate times needs no approximation
+// and takes none.
 type TC struct {
+	// RRC is what to do about radio.rrc, cdrx, idle and psm; "" ignores them.
+	RRC  TCRRC       `conf:"rrc" doc:"hold: what the device would make wait (set-up, page, discontinuous reception) is added to the delay as the run goes on; by default the device is always connected" enum:"hold"`
 	Up   TCDirection `conf:"up" doc:"device to platform"`
 	Down TCDirection `conf:"down" doc:"platform to device"`
 }
+
+// TCRRC is how the kernel approximates a radio's states.
+type TCRRC string
+
+// RRCHold adds to the delay what a packet waits for the radio.
+const RRCHold TCRRC = "hold"
 
 // TCDirection is one direction's approximation.
 type TCDirection struct {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,7 +14,8 @@ import (
 
 // machine looks at what engines depend on.
 func machine() []finding {
-	return []finding{kernelVersion(), capabilities(), clockSource(), timerResolution(), tun(), writable()}
+	return slices.Concat([]finding{kernelVersion()}, modules(),
+		[]finding{capabilities(), clockSource(), timerResolution(), tun(), writable()})
 }
 
 func kernelVersion() finding {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,12 +17,16 @@ var worker string
 
 // TestMain builds the worker as make does, and lets scripts call thinlink.
 func TestMain(m *testing.M) {
+	if address := os.Getenv("THINLINK_TEST_SSHD"); address != "" {
+		sshd(address)
+	}
 	dir, err := os.MkdirTemp("", "thinlink-test")
 	if err != nil {
 		panic(err)
 	}
 	worker = filepath.Join(dir, "thinlink-sim")
-	if os.Getenv("THINLINK_TEST_BUILT") == "" { // not in the commands testscript starts
+	// Not in the commands that testscript starts, and not where there is no Go.
+	if os.Getenv("THINLINK_TEST_BUILT") == "" && os.Getenv("THINLINK_VM") == "" {
 		build := exec.Command("go", "build", "-tags", "faketime", "-o", worker, "../thinlink-sim")
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := build.CombinedOutput(); err != nil {
@@ -33,6 +38,22 @@ func TestMain(m *testing.M) {
 			os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 		},
 	})
+}
+
+// sshd is a server that accepts and waits.
+func sshd(address string) {
+	ln, err := net.Listen("tcp", address)
+	if err != nil {
+		panic(err)
+	}
+	os.Stdout.Write([]byte("r"))
+	for {
+		c, err := ln.Accept()
+		if err != nil {
+			panic(err)
+		}
+		defer c.Close()
+	}
 }
 
 // cleanup removes the worker when the tests are over.

@@ -6,8 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"net/netip"
 	"os"
 	"os/exec"
+	"os/user"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,6 +24,9 @@ import (
 // shapeFlags are what thinlink shape's commands take.
 type shapeFlags struct {
 	device string
+	to     string
+	uid    string
+	from   string
 	sets   []string
 	seed   uint
 	yes    bool
@@ -31,7 +38,9 @@ func newShape() *cobra.Command {
 		Use:   "shape",
 		Short: "make a real interface of this machine behave like a profile's link",
 		Long: `Shape a real interface with the kernel's netem: what leaves it is uplink, what
-comes in is downlink. clear restores exactly what was there before.`,
+comes in is downlink. --to shapes only what goes to a host and comes from it,
+--uid only what a user sends, --from only what this machine forwards for a
+device behind another interface. clear restores exactly what was there before.`,
 		Args: cobra.NoArgs,
 	}
 	cmd.AddCommand(newShapeApply(), newShapeTry(), newShapeShow(), newShapeClear())
@@ -45,6 +54,11 @@ func (f *shapeFlags) dev(cmd *cobra.Command) {
 func (f *shapeFlags) plan(cmd *cobra.Command) {
 	f.dev(cmd)
 	cmd.MarkFlagRequired("dev")
+	cmd.Flags().StringVar(&f.to, "to", "", "shape only what goes to HOST[:PORT] and comes from it")
+	cmd.Flags().StringVar(&f.uid, "uid", "", "shape only what a user's programs send (a name or number; uplink only)")
+	cmd.Flags().StringVar(&f.from, "from", "", "shape only what is forwarded for the device behind this interface")
+	cmd.MarkFlagsMutuallyExclusive("uid", "to")
+	cmd.MarkFlagsMutuallyExclusive("uid", "from")
 	cmd.Flags().StringArrayVar(&f.sets, "set", nil, "override a value, for example link.loss=2%; repeats")
 	cmd.Flags().UintVar(&f.seed, "seed", 1, "seed of netem's generator, on kernels that have one")
 }
@@ -56,20 +70,16 @@ func newShapeApply() *cobra.Command {
 		Short: "shape an interface until clear or reboot",
 		Long: `Shape an interface until clear or reboot. On the interface that carries an SSH
 connection apply refuses without --yes: try reverts by itself.`,
-		Example:           "  sudo thinlink shape apply ltem --dev eth0\n  sudo thinlink shape apply nbiot --dev wlan0 --set link.loss=2%",
+		Example: `  sudo thinlink shape apply ltem --dev eth0
+  sudo thinlink shape apply nbiot --dev wlan0 --to broker.example:8883 --set link.loss=2%
+  sudo thinlink shape apply nbiot --dev eth0 --from wlan0   # a device under test on our access point`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: completeArgs(profiles.Names),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if !f.yes {
-				ssh, err := carriesSSH(f.device)
-				if err != nil {
-					return &exitError{exitMachine, err}
-				}
-				if ssh {
-					return &exitError{exitInput, fmt.Errorf("%s carries an SSH connection: try first (thinlink shape try %s --dev %s), or give --yes", f.device, args[0], f.device)}
-				}
+			if err := f.guard(args[0]); err != nil {
+				return err
 			}
-			return f.apply(cmd.ErrOrStderr(), args[0])
+			return f.apply(cmd.Context(), cmd.ErrOrStderr(), args[0])
 		},
 	}
 	f.plan(cmd)
@@ -77,8 +87,70 @@ connection apply refuses without --yes: try reverts by itself.`,
 	return cmd
 }
 
+// guard refuses to shape the interface that carries an SSH connection. What is
+// forwarded for another device does not concern it.
+func (f *shapeFlags) guard(profile string) error {
+	if f.yes || f.from != "" {
+		return nil
+	}
+	ssh, err := carriesSSH(f.device)
+	if err != nil {
+		return &exitError{exitMachine, err}
+	}
+	if ssh {
+		return &exitError{exitInput, fmt.Errorf("%s carries an SSH connection: try first (thinlink shape try %s --dev %[1]s), or give --yes", f.device, profile)}
+	}
+	return nil
+}
+
+// match is what the flags select.
+func (f *shapeFlags) match(ctx context.Context) (m tc.Match, err error) {
+	m.From = f.from
+	if f.from == f.device {
+		return m, fmt.Errorf("--from %s: want another interface than --dev", f.from)
+	}
+	if f.to != "" {
+		if m.To, err = peers(ctx, f.to); err != nil {
+			return m, fmt.Errorf("--to %q: want HOST or HOST:PORT: %w", f.to, err)
+		}
+	}
+	if f.uid != "" {
+		name := f.uid
+		if u, err := user.Lookup(name); err == nil {
+			name = u.Uid
+		}
+		id, err := strconv.ParseUint(name, 10, 32)
+		if err != nil {
+			return m, fmt.Errorf("--uid %q: want a user's name or number", f.uid)
+		}
+		uid := uint32(id)
+		m.UID = &uid
+	}
+	return m, nil
+}
+
+// peers are the addresses of HOST or HOST:PORT.
+func peers(ctx context.Context, text string) (list []netip.AddrPort, err error) {
+	host, port := text, uint16(0)
+	if h, p, err := net.SplitHostPort(text); err == nil {
+		n, err := strconv.ParseUint(p, 10, 16)
+		if err != nil || n == 0 {
+			return nil, fmt.Errorf("port %q: want 1 to 65535", p)
+		}
+		host, port = h, uint16(n)
+	}
+	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range addrs {
+		list = append(list, netip.AddrPortFrom(a.Unmap().WithZone(""), port))
+	}
+	return list, nil
+}
+
 // apply plans and shapes, with a warning for all that the kernel cannot do.
-func (f *shapeFlags) apply(w io.Writer, profile string) error {
+func (f *shapeFlags) apply(ctx context.Context, w io.Writer, profile string) error {
 	p, err := profiles.Load(profile)
 	if err != nil {
 		return err
@@ -95,18 +167,26 @@ func (f *shapeFlags) apply(w io.Writer, profile string) error {
 	if err := p.Check(); err != nil {
 		return err
 	}
+	match, err := f.match(ctx)
+	if err != nil {
+		return err
+	}
 	run := &lab.Run{Profile: p.Name, Engine: "tc", Seed: uint64(f.seed), Link: p.Netem(), TC: p.TC}
+	run.TC.RRC = "" // that, too, belongs to a run
 	plan, warnings, err := run.KernelPlan()
 	if err != nil {
 		return err
 	}
-	if len(plan.Outages) > 0 {
+	if len(run.Link.Outages) > 0 {
 		warnings = append(warnings, "shape: outages are left out: they belong to a run")
+	}
+	if match.UID != nil {
+		warnings = append(warnings, "shape: what comes in has no user yet: only the uplink is shaped")
 	}
 	for _, text := range warnings {
 		fmt.Fprintln(w, "warning:", text)
 	}
-	if err := tc.Shape(f.device, p.Name, plan); err != nil {
+	if err := tc.Shape(f.device, p.Name, match, plan); err != nil {
 		return &exitError{exitMachine, err}
 	}
 	return nil
@@ -130,7 +210,7 @@ reverts by itself, even if this terminal is gone by then.`,
 			if err != nil {
 				return &exitError{exitMachine, err}
 			}
-			if err := f.apply(cmd.ErrOrStderr(), args[0]); err != nil {
+			if err := f.apply(cmd.Context(), cmd.ErrOrStderr(), args[0]); err != nil {
 				return errors.Join(err, reverter.cancel())
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%s is shaped as %s. Press Enter within %v to keep it.\n", f.device, args[0], tryFor)
@@ -204,21 +284,38 @@ func newShapeShow() *cobra.Command {
 			if err != nil {
 				return &exitError{exitMachine, err}
 			}
-			w := cmd.OutOrStdout()
 			if len(list) == 0 {
-				fmt.Fprintln(w, "no interface is shaped")
+				fmt.Fprintln(cmd.OutOrStdout(), "no interface is shaped")
 			}
 			for _, s := range list {
-				state := ""
-				if !s.Whole {
-					state = ", cut short: thinlink doctor --fix removes it"
-				}
-				fmt.Fprintf(w, "%s: %s since %s%s\n", s.Device, s.Profile, s.Since.Local().Format(time.DateTime), state)
-				fmt.Fprintf(w, "  out  tc qdisc add dev %s root netem %s\n", s.Device, s.Out)
-				fmt.Fprintf(w, "  in   tc qdisc add dev %s root netem %s\n", s.IFB, s.In)
+				showShaping(cmd.OutOrStdout(), &s)
 			}
 			return nil
 		},
+	}
+}
+
+// showShaping says a shaping as a person reads it and as tc does.
+func showShaping(w io.Writer, s *tc.Shaping) {
+	fmt.Fprintf(w, "%s behaves like %s since %s", s.Device, s.Profile, s.Since.Local().Format(time.DateTime))
+	if !s.Match.All() {
+		fmt.Fprintf(w, ", only for what is %v", s.Match)
+	}
+	fmt.Fprintf(w, "\n  out  %s\n", s.Up.Describe())
+	if s.Match.UID == nil {
+		fmt.Fprintf(w, "  in   %s\n", s.Down.Describe())
+	}
+	for _, line := range s.Commands() {
+		fmt.Fprintf(w, "       %s\n", line)
+	}
+	if !s.Whole {
+		fmt.Fprintln(w, "  cut short: thinlink doctor --fix removes it")
+	} else if list, err := s.Drift(); err != nil {
+		fmt.Fprintf(w, "  cannot ask the kernel: %v\n", err)
+	} else {
+		for _, text := range list {
+			fmt.Fprintf(w, "  changed since: %s\n", text)
+		}
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 // wanted are the modules that shaping needs. One that a kernel does not have
 // may be built in: the guest goes on without it.
 var wanted = []string{
-	"sch_netem", "sch_tbf", "sch_htb", "sch_prio", "sch_ingress", "cls_u32", "cls_matchall", "cls_flower",
+	"sch_netem", "sch_tbf", "sch_htb", "sch_prio", "sch_ingress", "cls_u32", "cls_matchall", "cls_flower", "cls_flow",
 	"act_mirred", "ifb", "veth", "tun", "dummy",
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
@@ -17,10 +18,6 @@ type OpError struct {
 
 func (e *OpError) Error() string { return "tc: " + e.Op + ": " + e.Err.Error() }
 func (e *OpError) Unwrap() error { return e.Err }
-
-// owner is the major number of our disciplines' handles, so that they are
-// told from others'.
-const owner = 0x7e11
 
 var errNoNetem = &MissingError{
 	"the kernel has no netem (module sch_netem)",
@@ -36,14 +33,24 @@ func (ns *namespace) request(proto, flags, link int) (*nl.NetlinkRequest, *nl.Tc
 	return req, msg
 }
 
-const rootParent = 0xFFFFFFFF // TC_H_ROOT
+// A place is where a discipline is.
+type place struct {
+	name           string // of the device
+	link           int    // its index
+	parent, handle uint32
+}
 
-// setNetem makes n the root discipline of a device, or changes it if one is
-// there, and compares what the kernel holds with what was asked for.
-func (ns *namespace) setNetem(name string, link int, n *Netem) error {
-	op := "set netem on " + name
-	req, msg := ns.request(unix.RTM_NEWQDISC, unix.NLM_F_CREATE|unix.NLM_F_REPLACE|unix.NLM_F_ACK, link)
-	msg.Parent, msg.Handle = rootParent, owner<<16
+// root is the place of a device's only discipline of ours.
+func root(name string, link int) place {
+	return place{name, link, netlink.HANDLE_ROOT, ownRoot}
+}
+
+// setNetem makes n the discipline of a place, or changes it if one is there,
+// and compares what the kernel holds with what was asked for.
+func (ns *namespace) setNetem(p place, n *Netem) error {
+	op := "set netem on " + p.name
+	req, msg := ns.request(unix.RTM_NEWQDISC, unix.NLM_F_CREATE|unix.NLM_F_REPLACE|unix.NLM_F_ACK, p.link)
+	msg.Parent, msg.Handle = p.parent, p.handle
 	req.AddData(nl.NewRtAttr(nl.TCA_KIND, nl.ZeroTerminated("netem")))
 	req.AddData(nl.NewRtAttr(nl.TCA_OPTIONS, n.options()))
 	if _, err := req.Execute(unix.NETLINK_ROUTE, 0); err != nil {
@@ -52,9 +59,9 @@ func (ns *namespace) setNetem(name string, link int, n *Netem) error {
 		}
 		return &OpError{op, err}
 	}
-	got, err := ns.netem(link)
+	got, err := ns.netem(p)
 	if err != nil {
-		return &OpError{"read back netem of " + name, err}
+		return &OpError{"read back netem of " + p.name, err}
 	}
 	if list := n.differences(got); len(list) > 0 {
 		return &OpError{op, errors.New(strings.Join(list, "; "))}
@@ -62,16 +69,16 @@ func (ns *namespace) setNetem(name string, link int, n *Netem) error {
 	return nil
 }
 
-// netem reads a device's root discipline.
-func (ns *namespace) netem(link int) (*Netem, error) {
-	req, _ := ns.request(unix.RTM_GETQDISC, unix.NLM_F_DUMP, link)
+// netem reads the netem of a place.
+func (ns *namespace) netem(p place) (*Netem, error) {
+	req, _ := ns.request(unix.RTM_GETQDISC, unix.NLM_F_DUMP, p.link)
 	answers, err := req.Execute(unix.NETLINK_ROUTE, unix.RTM_NEWQDISC)
 	if err != nil {
 		return nil, err
 	}
 	for _, a := range answers {
 		msg := nl.DeserializeTcMsg(a)
-		if int(msg.Ifindex) != link || msg.Parent != rootParent {
+		if int(msg.Ifindex) != p.link || msg.Parent != p.parent {
 			continue
 		}
 		attrs, err := nl.ParseRouteAttr(a[msg.Len():])
@@ -89,22 +96,32 @@ func (ns *namespace) netem(link int) (*Netem, error) {
 			}
 		}
 		if kind != "netem" {
-			return nil, fmt.Errorf("the root discipline is %s", kind)
+			return nil, fmt.Errorf("the discipline there is %s", kind)
 		}
-		n, err := parseNetem(options)
-		if err == nil {
-			n.ours = msg.Handle == owner<<16
-		}
-		return n, err
+		return parseNetem(options)
 	}
-	return nil, errors.New("the device has no discipline")
+	return nil, errors.New("there is no discipline")
+}
+
+// rootOf is the handle of a device's root discipline; the kernel's own have 0.
+func (ns *namespace) rootOf(link netlink.Link) (uint32, error) {
+	list, err := ns.links.QdiscList(link)
+	if err != nil {
+		return 0, err
+	}
+	for _, q := range list {
+		if a := q.Attrs(); a.Parent == netlink.HANDLE_ROOT {
+			return a.Handle, nil
+		}
+	}
+	return 0, nil
 }
 
 // removeRoot removes the root discipline of a device; the kernel puts its own
 // in its place.
 func (ns *namespace) removeRoot(link int) error {
 	req, msg := ns.request(unix.RTM_DELQDISC, unix.NLM_F_ACK, link)
-	msg.Parent = rootParent
+	msg.Parent = netlink.HANDLE_ROOT
 	_, err := req.Execute(unix.NETLINK_ROUTE, 0)
 	return err
 }

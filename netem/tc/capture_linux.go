@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/thinlink/thinlink/netem"
 )
 
 // Capture is the tap on the router: every IP packet that comes in or goes out
@@ -20,6 +22,8 @@ type Capture struct {
 	raw      syscall.RawConn
 	toDevice int            // index of the router's device towards the device
 	headers  map[int][]byte // what the router writes before IP packets, by device
+
+	came func(netem.Direction, []byte) // is told at once
 
 	once   sync.Once
 	done   chan struct{}
@@ -37,6 +41,11 @@ func (b *Testbed) newCapture() (*Capture, error) {
 	c := &Capture{toDevice: b.down.index, done: make(chan struct{}), headers: map[int][]byte{
 		b.down.index: slices.Concat(deviceMAC, toDeviceMAC), b.up.index: slices.Concat(platformMAC, toPlatformMAC),
 	}}
+	c.came = func(dir netem.Direction, ip []byte) {
+		if d := b.driver.Load(); d != nil {
+			d.packet(dir, ip)
+		}
+	}
 	err := b.router.do(func() (err error) {
 		c.file, err = packetSocket()
 		return err
@@ -121,6 +130,9 @@ func (c *Capture) take(data, oob []byte, from unix.Sockaddr) {
 	f := frame{at: at, towardsDevice: ll.Ifindex == c.toDevice, out: ll.Pkttype == unix.PACKET_OUTGOING, data: slices.Clone(ip)}
 	f.damaged = f.out && !bytes.Equal(header, want)
 	c.frames = append(c.frames, f)
+	if !f.out && between(f.data) {
+		c.came(f.direction(), f.data)
+	}
 }
 
 // timestamp finds the kernel's time stamp (SCM_TIMESTAMPNS).

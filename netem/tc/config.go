@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/thinlink/thinlink/internal/sockets"
+	"github.com/thinlink/thinlink/netem"
 )
 
 // Host opens sockets inside a namespace.
@@ -16,9 +17,22 @@ type Host = sockets.Host
 type Config struct {
 	Plan             Plan
 	Device, Platform HostConfig
+	Drive            Drive
 	// TCPClosed is told of every TCP connection when it closes, from any
 	// goroutine; nil is silence.
 	TCPClosed func(TCPInfo)
+}
+
+// Drive is what a testbed does beyond its disciplines, by changing them as the
+// run goes on. Its zero value is nothing.
+type Drive struct {
+	// Model is the link whose outages and radio are imitated. Without a Radio
+	// it has outages only.
+	Model netem.Config
+	// Seed is the run's, so that set-ups take as long as on engine sim.
+	Seed uint64
+	// Radio is told of the model's radio states; nil is silence.
+	Radio func(time.Time, netem.RadioState)
 }
 
 // HostConfig describes a Host.

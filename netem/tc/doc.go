@@ -8,7 +8,7 @@
 // the Plan in force; its Hosts open sockets of package net inside them; a
 // Capture is the tap on the router.
 //
-//	plan, missing, err := tc.NewPlan(cfg, seed)
+//	plan, missing, err := tc.NewPlan(cfg, seed, false)
 //	bed, err := tc.NewTestbed(tc.Config{Plan: plan, Device: tc.HostConfig{Addr: device}, Platform: tc.HostConfig{Addr: platform}})
 //	defer bed.Close()
 //	err = bed.Verify(ctx)

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -29,7 +30,7 @@ var (
 // testbed builds one for a link, or skips the test where the machine cannot.
 func testbed(t *testing.T, cfg netem.Config) *Testbed {
 	t.Helper()
-	plan, _, err := NewPlan(cfg, 1)
+	plan, _, err := NewPlan(cfg, 1, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -340,20 +341,117 @@ func TestKernelDamage(t *testing.T) {
 	}
 }
 
-// TestKernelOutage loses everything for as long as it lasts, and again.
-func TestKernelOutage(t *testing.T) {
-	b := testbed(t, netem.Config{
-		OutageLose: true,
-		Outages:    []netem.Outage{{Start: 10 * time.Second, Duration: 5 * time.Second, Every: 30 * time.Second}},
+// driven builds a testbed that imitates a link's outages and radio.
+func driven(t *testing.T, cfg netem.Config) *Testbed {
+	t.Helper()
+	plan, _, err := NewPlan(cfg, 1, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := testbedOf(t, Config{
+		Plan: plan, Device: HostConfig{Addr: device4}, Platform: HostConfig{Addr: platform4}, Drive: Drive{Model: cfg, Seed: 1},
 	})
-	b.Start(time.Now())
-	tx, _ := ends(t, b)
-	send(t, tx[netem.Up], 0, 60, 20, time.Second)
-	for i, p := range passagesOf(t, b)[netem.Up] {
-		in := i%30 >= 10 && i%30 < 15
-		if edge := i%30 == 10 || i%30 == 15; !edge && in != (p.Lost == netem.DropLoss) {
-			t.Errorf("second %d: lost %q", i, p.Lost)
+	if err := b.Start(time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// TestKernelOutage: an outage loses everything for as long as it lasts, and
+// again, or makes it wait for its end.
+func TestKernelOutage(t *testing.T) {
+	for _, lose := range []bool{true, false} {
+		b := driven(t, netem.Config{
+			OutageLose: lose,
+			Outages:    []netem.Outage{{Start: 10 * time.Second, Duration: 5 * time.Second, Every: 30 * time.Second}},
+		})
+		tx, _ := ends(t, b)
+		time.Sleep(ms) // packets are well inside a second
+		send(t, tx[netem.Up], 0, 58, 20, time.Second)
+		if err := b.Outage(5 * time.Second); err != nil {
+			t.Fatal(err)
 		}
+		send(t, tx[netem.Up], 58, 2, 20, 100*ms)
+		time.Sleep(10 * time.Second)
+		for i, p := range passagesOf(t, b)[netem.Up] {
+			in := i%30 >= 10 && i%30 < 15 || i >= 58
+			if got := p.Lost == netem.DropOutage; got != (in && lose) {
+				t.Errorf("lose %v, second %d: lost %q", lose, i, p.Lost)
+			}
+			ends := time.Duration(15-i%30)*time.Second - 2*ms
+			if i >= 58 {
+				ends = 5*time.Second - time.Duration(i-58)*100*ms
+			}
+			if !in {
+				ends = 0
+			}
+			if took := p.Done.Sub(p.Sent); !lose && (took-ends).Abs() > max(5*ms, ends/60) {
+				t.Errorf("second %d: a packet took %v, want %v", i, took, ends)
+			}
+		}
+	}
+}
+
+// TestKernelRadio: the kernel makes packets wait as the model does, for the
+// set-up of a connection and for a page.
+func TestKernelRadio(t *testing.T) {
+	cfg := netem.Config{
+		Up:   netem.DirectionConfig{Rate: 60_000, Delay: 40 * ms},
+		Down: netem.DirectionConfig{Rate: 24_000, Delay: 60 * ms},
+		Radio: &netem.RadioConfig{
+			RRC:  &netem.RRCConfig{Setup: netem.Latency{Fixed: 130 * ms, Median: 310 * ms, Sigma: 0.5}, Inactivity: 5 * time.Second},
+			Idle: &netem.IdleConfig{Cycle: 1280 * ms},
+		},
+	}
+	b := driven(t, cfg)
+	tx, _ := ends(t, b)
+	// Trains of five packets, mostly from idle, by turns in each direction.
+	for i := range 40 {
+		send(t, tx[i%2], 5*i, 5, 100, 70*ms)
+		time.Sleep(time.Duration(3+i%7) * 1777 * ms)
+	}
+	by := passagesOf(t, b)
+	// What the model says to the packets at the same times.
+	model, err := netem.NewLink(cfg, 1, b.driver.Load().started, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := slices.Concat(by[0], by[1])
+	slices.SortFunc(all, func(a, b Passage) int { return a.Sent.Compare(b.Sent) })
+	var want []time.Time
+	advance := func(to time.Time) {
+		for at, ok := model.Next(); ok && !at.After(to); at, ok = model.Next() {
+			model.Advance(at, func(netem.Direction, []byte) { want = append(want, at) })
+		}
+		model.Advance(to, func(netem.Direction, []byte) { want = append(want, to) })
+	}
+	for _, p := range all {
+		advance(p.Sent)
+		model.Send(p.Sent, p.Dir, slices.Clone(p.Data))
+	}
+	advance(all[len(all)-1].Sent.Add(time.Minute))
+	if len(want) != len(all) || len(all) != 200 {
+		t.Fatalf("%d packets, the model has %d, want 200", len(all), len(want))
+	}
+	idle, worst := 0, time.Duration(0)
+	for i, p := range all {
+		if p.Lost != "" {
+			t.Errorf("packet %d is lost: %q", i, p.Lost)
+			continue
+		}
+		if p.Done.Sub(p.Sent) > 300*ms {
+			idle++
+		}
+		off := p.Done.Sub(want[i])
+		worst = max(worst, off.Abs())
+		// A step is a sixteenth of the wait for page and set-up.
+		if off.Abs() > 150*ms {
+			t.Errorf("packet %d (%v) left %v after it came, by the model %v", i, p.Dir, p.Done.Sub(p.Sent), want[i].Sub(p.Sent))
+		}
+	}
+	t.Logf("%d of 200 packets waited for the radio; none is more than %v from the model", idle, worst)
+	if idle < 40 {
+		t.Errorf("%d packets waited for the radio", idle)
 	}
 }
 
@@ -368,14 +466,14 @@ func TestKernelReadsBack(t *testing.T) {
 		{Limit: 9, Delay: 123456789, Jitter: 98765, Table: []int16{-8192, 0, 8192}, Rate: 304, Overhead: -14},
 		{Limit: 9, Gemodel: &Gemodel{1, 2, 3, 4}, Duplicate: 5, Corrupt: 6, Rate: 1 << 40, Overhead: 400, Seed: 7},
 	} {
-		if err := b.router.setNetem("to-device", b.down.index, &n); err != nil {
+		if err := b.router.setNetem(root(toDevice, b.down.index), &n); err != nil {
 			t.Errorf("%v: %v", &n, err)
 		}
 	}
 	// What the kernel does not take is told, not hidden.
 	bad := Netem{Limit: 9, Delay: ms, Jitter: ms, Table: make([]int16, 16385)}
 	var op *OpError
-	if err := b.router.setNetem("to-device", b.down.index, &bad); !errors.As(err, &op) {
+	if err := b.router.setNetem(root(toDevice, b.down.index), &bad); !errors.As(err, &op) {
 		t.Errorf("a table that is too long: %v", err)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"github.com/thinlink/thinlink/netem"
 )
@@ -26,7 +27,7 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	case "shape":
 		StateDir = os.Getenv("THINLINK_TEST_STATE")
-		err = Shape("shaped0", "test", Plan{Up: Netem{Limit: 9}, Down: Netem{Limit: 9}})
+		err = Shape("shaped0", "test", Match{}, Plan{Up: Netem{Limit: 9}, Down: Netem{Limit: 9}})
 	case "testbed":
 		_, err = NewTestbed(Config{
 			Plan:   Plan{MTU: 1500, Up: Netem{Limit: 9}, Down: Netem{Limit: 9}},
@@ -48,6 +49,13 @@ func shaped(t *testing.T) (own, far *Host) {
 		t.Skipf("this machine lacks something (make test-kernel runs it in a virtual one): %v", err)
 	}
 	StateDir = t.TempDir()
+	return wired(t, "shaped0", 2)
+}
+
+// wired makes an interface of this machine, 192.0.n.1, with a host behind it,
+// 192.0.n.2, which knows this machine as its gateway; 2001:db8:n:: likewise.
+func wired(t *testing.T, name string, n byte) (own, far *Host) {
+	t.Helper()
 	root, err := here()
 	if err != nil {
 		t.Fatal(err)
@@ -59,7 +67,7 @@ func shaped(t *testing.T) (own, far *Host) {
 	}
 	t.Cleanup(peer.close)
 	attrs := netlink.NewLinkAttrs()
-	attrs.Name = "shaped0"
+	attrs.Name = name
 	veth := netlink.NewVeth(attrs)
 	veth.PeerName, veth.PeerNamespace = hostDevice, netlink.NsFd(int(peer.Handle))
 	if err := root.links.LinkAdd(veth); err != nil {
@@ -70,17 +78,25 @@ func shaped(t *testing.T) (own, far *Host) {
 	for i, end := range []struct {
 		ns   *namespace
 		name string
-	}{{root, "shaped0"}, {peer, hostDevice}} {
+	}{{root, name}, {peer, hostDevice}} {
 		link, err := end.ns.links.LinkByName(end.name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		a := netip.AddrFrom4([4]byte{192, 0, 2, byte(1 + i)})
-		addr := &netlink.Addr{IPNet: &net.IPNet{IP: a.AsSlice(), Mask: net.CIDRMask(24, 32)}}
-		if err := errors.Join(end.ns.links.AddrAdd(link, addr), end.ns.links.LinkSetUp(link)); err != nil {
+		a := netip.AddrFrom4([4]byte{192, 0, n, byte(1 + i)})
+		six := netip.AddrFrom16([16]byte{0x20, 0x01, 0x0d, 0xb8, 0, n, 15: byte(1 + i)})
+		if err := errors.Join(
+			end.ns.links.AddrAdd(link, &netlink.Addr{IPNet: &net.IPNet{IP: a.AsSlice(), Mask: net.CIDRMask(24, 32)}}),
+			end.ns.links.AddrAdd(link, &netlink.Addr{IPNet: &net.IPNet{IP: six.AsSlice(), Mask: net.CIDRMask(64, 128)}, Flags: unix.IFA_F_NODAD}),
+			end.ns.links.LinkSetUp(link),
+		); err != nil {
 			t.Fatal(err)
 		}
 		hosts = append(hosts, end.ns.host(HostConfig{Addr: a}, nil))
+	}
+	gateway := &netlink.Route{Gw: hosts[0].Addr().AsSlice(), Dst: &net.IPNet{IP: net.IPv4zero, Mask: net.CIDRMask(0, 32)}}
+	if err := peer.links.RouteAdd(gateway); err != nil {
+		t.Fatal(err)
 	}
 	return hosts[0], hosts[1]
 }
@@ -99,27 +115,35 @@ func inventory(t *testing.T) string {
 	}
 	var lines []string
 	for _, l := range links {
+		a := l.Attrs()
 		qdiscs, err := root.links.QdiscList(l)
 		if err != nil {
 			t.Fatal(err)
 		}
-		on, err := offloads(l.Attrs().Name, slices.Concat(joining, checksums))
+		on, err := offloads(a.Name, slices.Concat(joining, checksums))
 		if err != nil {
 			t.Fatal(err)
 		}
-		lines = append(lines, fmt.Sprintf("%s mtu %d offloads %v", l.Attrs().Name, l.Attrs().MTU, on))
+		lines = append(lines, fmt.Sprintf("%s mtu %d qlen %d flags %v offloads %v", a.Name, a.MTU, a.TxQLen, a.Flags, on))
 		for _, q := range qdiscs {
 			lines = append(lines, fmt.Sprintf("  %s %+v", q.Type(), q.Attrs()))
+			filters, err := root.links.FilterList(l, q.Attrs().Parent)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range filters {
+				lines = append(lines, fmt.Sprintf("    %s %+v", f.Type(), f.Attrs()))
+			}
 		}
 	}
 	return strings.Join(lines, "\n")
 }
 
-// roundTrip is the time that a datagram takes from one host to the other and
-// back, with neighbours known.
-func roundTrip(t *testing.T, own, far *Host) time.Duration {
+// roundTrip is the time that a datagram takes from one host to the other's
+// address and back, with neighbours known. user is whose socket sends it.
+func roundTrip(t *testing.T, own, far *Host, address string, user int) time.Duration {
 	t.Helper()
-	echo, err := far.ListenPacket("udp", far.Addr().String()+":7")
+	echo, err := far.ListenPacket("udp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +158,12 @@ func roundTrip(t *testing.T, own, far *Host) time.Duration {
 			echo.WriteTo(buf[:n], from)
 		}
 	}()
-	c, err := own.DialContext(t.Context(), "udp", far.Addr().String()+":7")
+	var c net.Conn
+	err = own.Do(func() (err error) {
+		unix.SetfsuidRetUid(user) // of this thread, which ends
+		c, err = net.Dial("udp", address)
+		return err
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,24 +183,126 @@ func roundTrip(t *testing.T, own, far *Host) time.Duration {
 	return took
 }
 
-func TestKernelShape(t *testing.T) {
+const far4, far6 = "192.0.2.2", "[2001:db8:2::2]"
+
+// TestKernelMatch shapes some of the traffic and leaves the rest alone.
+func TestKernelMatch(t *testing.T) {
+	peers := func(list ...string) (m Match) {
+		for _, p := range list {
+			m.To = append(m.To, netip.MustParseAddrPort(p))
+		}
+		return m
+	}
+	user := uint32(1000)
+	plan := Plan{Up: Netem{Limit: 99, Delay: 30 * ms}, Down: Netem{Limit: 99, Delay: 50 * ms}}
+	for _, test := range []struct {
+		name  string
+		match Match
+		to    string
+		user  int
+		want  time.Duration
+	}{
+		{"host", peers("192.0.2.2:0"), far4 + ":7", 0, 80 * ms},
+		{"host of IPv6", peers("[2001:db8:2::2]:0"), far6 + ":7", 0, 80 * ms},
+		{"another host", peers("192.0.2.3:0", "[2001:db8:2::3]:0"), far4 + ":7", 0, 0},
+		{"another host of IPv6", peers("192.0.2.2:0", "[2001:db8:2::3]:0"), far6 + ":7", 0, 0},
+		{"port", peers("192.0.2.2:7"), far4 + ":7", 0, 80 * ms},
+		{"port of IPv6", peers("[2001:db8:2::2]:7"), far6 + ":7", 0, 80 * ms},
+		{"another port", peers("192.0.2.2:8", "[2001:db8:2::2]:8"), far4 + ":7", 0, 0},
+		{"another port of IPv6", peers("192.0.2.2:7", "[2001:db8:2::2]:8"), far6 + ":7", 0, 0},
+		{"user", Match{UID: &user}, far4 + ":7", 1000, 30 * ms},
+		{"user of IPv6", Match{UID: &user}, far6 + ":7", 1000, 30 * ms},
+		{"another user", Match{UID: &user}, far4 + ":7", 1001, 0},
+		{"root", Match{UID: &user}, far4 + ":7", 0, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			own, far := shaped(t)
+			before := inventory(t)
+			if err := Shape("shaped0", "test", test.match, plan); err != nil {
+				t.Fatal(err)
+			}
+			if took := roundTrip(t, own, far, test.to, test.user); took < test.want || took > test.want+2*ms {
+				t.Errorf("round trip %v, want %v", took, test.want)
+			}
+			list, err := Shapings()
+			if err != nil || len(list) != 1 {
+				t.Fatalf("shapings %+v, %v", list, err)
+			}
+			if drift, err := list[0].Drift(); err != nil || len(drift) > 0 {
+				t.Errorf("drift %q, %v", drift, err)
+			}
+			if err := Unshape("shaped0"); err != nil {
+				t.Fatal(err)
+			}
+			if after := inventory(t); after != before {
+				t.Errorf("before:\n%s\nafter:\n%s", before, after)
+			}
+		})
+	}
+}
+
+// TestKernelGateway: this machine forwards for a device under test, whose
+// traffic is shaped; its own is not, and not that of another device.
+func TestKernelGateway(t *testing.T) {
 	own, far := shaped(t)
-	before := inventory(t)
-	plan, _, err := NewPlan(netem.Config{Up: netem.DirectionConfig{Delay: 30 * ms}, Down: netem.DirectionConfig{Delay: 50 * ms}}, 1)
+	_, device := wired(t, "lan0", 3)
+	_, other := wired(t, "lan1", 4)
+	machine, err := here()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := Shape("shaped0", "test", plan); err != nil {
+	defer machine.close()
+	if err := machine.sysctl(map[string]string{"ipv4/ip_forward": "1"}); err != nil {
 		t.Fatal(err)
 	}
-	if took := roundTrip(t, own, far); took < 80*ms || took > 82*ms {
+	before := inventory(t)
+	plan := Plan{Up: Netem{Limit: 99, Delay: 30 * ms}, Down: Netem{Limit: 99, Delay: 50 * ms}}
+	for _, match := range []Match{
+		{From: "lan0"},
+		{From: "lan0", To: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.2:7")}},
+	} {
+		if err := Shape("shaped0", "test", match, plan); err != nil {
+			t.Fatal(err)
+		}
+		for _, test := range []struct {
+			from *Host
+			port string
+			want time.Duration
+		}{{device, ":7", 80 * ms}, {other, ":7", 0}, {own, ":7", 0}, {device, ":9", 80 * ms}} {
+			if test.port == ":9" && len(match.To) > 0 {
+				test.want = 0
+			}
+			if took := roundTrip(t, test.from, far, far4+test.port, 0); took < test.want || took > test.want+2*ms {
+				t.Errorf("%v from %v: round trip %v, want %v", match, test.from.Addr(), took, test.want)
+			}
+		}
+		if err := Unshape("shaped0"); err != nil {
+			t.Fatal(err)
+		}
+		if after := inventory(t); after != before {
+			t.Errorf("%v, before:\n%s\nafter:\n%s", match, before, after)
+		}
+	}
+}
+
+func TestKernelShape(t *testing.T) {
+	own, far := shaped(t)
+	before := inventory(t)
+	plan, _, err := NewPlan(netem.Config{Up: netem.DirectionConfig{Delay: 30 * ms}, Down: netem.DirectionConfig{Delay: 50 * ms}}, 1, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Shape("shaped0", "test", Match{}, plan); err != nil {
+		t.Fatal(err)
+	}
+	if took := roundTrip(t, own, far, far4+":7", 0); took < 80*ms || took > 82*ms {
 		t.Errorf("round trip %v, want 80 ms", took)
 	}
 	list, err := Shapings()
-	if err != nil || len(list) != 1 || !list[0].Whole || list[0].Device != "shaped0" || !strings.Contains(list[0].In, "delay 50ms") {
+	if err != nil || len(list) != 1 || !list[0].Whole || list[0].Device != "shaped0" || list[0].Down.Delay != 50*ms {
 		t.Errorf("shapings %+v, %v", list, err)
 	}
-	if err := Shape("shaped0", "test", plan); err == nil || !strings.Contains(err.Error(), "clear it first") {
+	if err := Shape("shaped0", "test", Match{}, plan); err == nil || !strings.Contains(err.Error(), "clear it first") {
 		t.Errorf("shaped twice: %v", err)
 	}
 	if err := Unshape("shaped0"); err != nil {
@@ -180,7 +311,7 @@ func TestKernelShape(t *testing.T) {
 	if after := inventory(t); after != before {
 		t.Errorf("before:\n%s\nafter:\n%s", before, after)
 	}
-	if took := roundTrip(t, own, far); took > 2*ms {
+	if took := roundTrip(t, own, far, far4+":7", 0); took > 2*ms {
 		t.Errorf("round trip %v after clearing", took)
 	}
 	if err := Unshape("shaped0"); !errors.Is(err, ErrNotShaped) {
@@ -205,7 +336,7 @@ func TestKernelShapeRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := inventory(t)
-	if err := Shape("shaped0", "test", Plan{Up: Netem{Limit: 1}, Down: Netem{Limit: 1}}); err == nil || !strings.Contains(err.Error(), "prio") {
+	if err := Shape("shaped0", "test", Match{}, Plan{Up: Netem{Limit: 1}, Down: Netem{Limit: 1}}); err == nil || !strings.Contains(err.Error(), "prio") {
 		t.Errorf("got %v", err)
 	}
 	if after := inventory(t); after != before {

@@ -58,7 +58,7 @@ func TestKernelTCP(t *testing.T) {
 		Down: netem.DirectionConfig{Rate: 26_000, Overhead: 14, Delay: 800 * ms,
 			Queue: netem.QueueConfig{Packets: 11}}, // limit 14, as was measured
 	}
-	plan, _, err := NewPlan(cfg, 1)
+	plan, _, err := NewPlan(cfg, 1, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +97,7 @@ func TestKernelTCP(t *testing.T) {
 func TestKernelHosts(t *testing.T) {
 	for _, hosts := range [][2]netip.Addr{{device4, platform4}, {device6, platform6}} {
 		cfg := netem.Config{MTU: 1280, Up: netem.DirectionConfig{Delay: 30 * ms}, Down: netem.DirectionConfig{Delay: 20 * ms}}
-		plan, _, err := NewPlan(cfg, 1)
+		plan, _, err := NewPlan(cfg, 1, false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -123,7 +123,7 @@ func TestKernelHosts(t *testing.T) {
 
 // TestKernelSilence: hosts that nobody uses send nothing, neighbours are known.
 func TestKernelSilence(t *testing.T) {
-	plan, _, err := NewPlan(netem.Config{}, 1)
+	plan, _, err := NewPlan(netem.Config{}, 1, false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,7 +17,7 @@ type Netem struct {
 	Limit         uint32 // packets held at once, those in flight included
 	Delay, Jitter time.Duration
 	// Table is the jitter's distribution; nil is uniform.
-	Table        []int16
+	Table        []int16            `json:"-"`
 	Distribution netem.Distribution // names Table for people
 	Loss         uint32             // independent losses
 	Gemodel      *Gemodel           // instead of Loss
@@ -27,8 +27,6 @@ type Netem struct {
 	Overhead     int32  // bytes added to each Ethernet frame where Rate counts it
 	// Seed is of the discipline's own generator, where the kernel has one.
 	Seed uint64
-
-	ours bool // read back, with our handle
 }
 
 // Gemodel is tc's Gilbert-Elliott loss model with the probabilities as the
@@ -72,6 +70,39 @@ func (n *Netem) String() string {
 		}
 	}
 	return b.String() + comment
+}
+
+// Describe says what the discipline does, for people.
+func (n *Netem) Describe() string {
+	list := []string{"any rate"}
+	if n.Rate > 0 && n.Rate != inOrder {
+		list[0] = units.BitRate(8 * n.Rate).Human()
+	}
+	if n.Delay > 0 || n.Jitter > 0 {
+		list = append(list, n.Delay.String()+" late")
+	}
+	if n.Jitter > 0 {
+		form := n.Distribution
+		if form == "" {
+			form = netem.Uniform
+		}
+		list = append(list, fmt.Sprintf("give or take %v (%s)", n.Jitter, form))
+	}
+	for _, s := range []struct {
+		of   uint32
+		what string
+	}{{n.Loss, "lost"}, {n.Duplicate, "twice"}, {n.Corrupt, "damaged"}} {
+		if s.of > 0 {
+			list = append(list, fmt.Sprintf("%.3g %% %s", 100*share(s.of), s.what))
+		}
+	}
+	if n.Gemodel != nil {
+		list = append(list, "losses in bursts")
+	}
+	if n.Limit != unlimited {
+		list = append(list, fmt.Sprintf("at most %d packets inside", n.Limit))
+	}
+	return strings.Join(list, ", ")
 }
 
 func percent(p float64) string {

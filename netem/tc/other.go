@@ -16,8 +16,8 @@ func NewTestbed(Config) (*Testbed, error) { return nil, ErrNotLinux }
 // Check returns ErrNotLinux.
 func Check() error { return ErrNotLinux }
 
-// Start does nothing.
-func (*Testbed) Start(time.Time) {}
+// Start returns ErrNotLinux.
+func (*Testbed) Start(time.Time) error { return ErrNotLinux }
 
 // Verify returns ErrNotLinux.
 func (*Testbed) Verify(context.Context) error { return ErrNotLinux }
@@ -38,7 +38,10 @@ func (*Testbed) Capture() ([]Passage, error) { return nil, ErrNotLinux }
 func (*Testbed) Close() error { return nil }
 
 // Shape returns ErrNotLinux.
-func Shape(string, string, Plan) error { return ErrNotLinux }
+func Shape(string, string, Match, Plan) error { return ErrNotLinux }
 
 // Unshape returns ErrNotLinux.
 func Unshape(string) error { return ErrNotLinux }
+
+// Drift returns ErrNotLinux.
+func (*Shaping) Drift() ([]string, error) { return nil, ErrNotLinux }

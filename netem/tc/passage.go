@@ -29,30 +29,33 @@ type frame struct {
 	data          []byte
 }
 
+func (f *frame) direction() netem.Direction {
+	if f.towardsDevice == f.out {
+		return netem.Down
+	}
+	return netem.Up
+}
+
 // passages pairs what came with what left, by content, in order. A packet that
 // never left was lost: to a full queue if there was one, else to the loss
 // model. end is when the capture ended.
-func passages(frames []frame, cfg *Config, end time.Time) []Passage {
+func passages(frames []frame, plan *Plan, end time.Time) []Passage {
 	var sides [2]side
 	for i := range frames {
 		f := &frames[i]
-		if !f.out && !cfg.between(f.data) { // what leaves may be damaged
+		if !f.out && !between(f.data) { // what leaves may be damaged
 			continue
 		}
-		dir := netem.Up
-		if f.towardsDevice == f.out {
-			dir = netem.Down
-		}
-		s := &sides[dir]
+		s := &sides[f.direction()]
 		if f.out {
 			s.left(f)
 		} else {
-			s.came(f, dir)
+			s.came(f, f.direction())
 		}
 	}
 	var all []Passage
 	for dir := range sides {
-		sides[dir].settle(cfg.Plan.Direction(netem.Direction(dir)), end)
+		sides[dir].settle(plan.Direction(netem.Direction(dir)), end)
 		all = append(all, sides[dir].list...)
 	}
 	slices.SortStableFunc(all, func(a, b Passage) int { return a.Sent.Compare(b.Sent) })
@@ -60,7 +63,7 @@ func passages(frames []frame, cfg *Config, end time.Time) []Passage {
 }
 
 // between reports a packet from one host to the other.
-func (c *Config) between(ip []byte) bool {
+func between(ip []byte) bool {
 	p, err := wire.ParseIPCut(ip)
 	return err != nil || !p.Dst.IsMulticast()
 }

@@ -49,8 +49,8 @@ func TestPassages(t *testing.T) {
 	p.left(22*ms, netem.Up, 5)
 	p.came(4000*ms, netem.Up, 6) // lost, and nothing after it
 	p.came(5000*ms, netem.Up, 7) // still inside
-	cfg := Config{Plan: Plan{Up: Netem{Limit: 2, Delay: 10 * ms}, Down: Netem{Limit: 2, Delay: 10 * ms}}}
-	list := passages(p.frames, &cfg, p.start.Add(5001*ms))
+	plan := Plan{Up: Netem{Limit: 2, Delay: 10 * ms}, Down: Netem{Limit: 2, Delay: 10 * ms}}
+	list := passages(p.frames, &plan, p.start.Add(5001*ms))
 	want := []struct {
 		dir  netem.Direction
 		done time.Duration // -1: still inside
@@ -82,8 +82,8 @@ func TestPassagesDamage(t *testing.T) {
 	p.came(2*ms, netem.Down, 1)
 	p.left(3*ms, netem.Down, 1)
 	p.left(4*ms, netem.Down, 1)
-	cfg := Config{Plan: Plan{Up: Netem{Limit: 9, Corrupt: 1}, Down: Netem{Limit: 9, Duplicate: 1}}}
-	list := passages(p.frames, &cfg, p.start.Add(time.Minute))
+	plan := Plan{Up: Netem{Limit: 9, Corrupt: 1}, Down: Netem{Limit: 9, Duplicate: 1}}
+	list := passages(p.frames, &plan, p.start.Add(time.Minute))
 	if len(list) != 2 || list[0].Lost != netem.DropCorrupt || list[1].Lost != "" || !list[1].Done.Equal(p.start.Add(3*ms)) {
 		t.Errorf("got %+v", list)
 	}
@@ -100,8 +100,8 @@ func TestPassagesDamagedHeader(t *testing.T) {
 		p.came(0, netem.Up, 1)
 		p.left(1*ms, netem.Up, 1)
 		damage(&p.frames[1])
-		cfg := Config{Plan: Plan{Up: Netem{Limit: 9, Corrupt: 1}, Down: Netem{Limit: 9}}}
-		if list := passages(p.frames, &cfg, p.start.Add(time.Minute)); len(list) != 1 || list[0].Lost != netem.DropCorrupt {
+		plan := Plan{Up: Netem{Limit: 9, Corrupt: 1}, Down: Netem{Limit: 9}}
+		if list := passages(p.frames, &plan, p.start.Add(time.Minute)); len(list) != 1 || list[0].Lost != netem.DropCorrupt {
 			t.Errorf("got %+v", list)
 		}
 	}

@@ -16,9 +16,6 @@ type Plan struct {
 	// Up and Down are the disciplines on the router's devices towards the
 	// platform and towards the device.
 	Up, Down Netem
-	// Outages are times without service after the beginning of the run, in
-	// which both directions lose everything.
-	Outages []netem.Outage
 }
 
 // Direction gives one direction's discipline.
@@ -67,14 +64,14 @@ const (
 )
 
 // NewPlan maps a link to disciplines. seed is for netem's own generator, on
-// kernels that have one per discipline (6.7 and later). The list says what the
-// kernel will not do as the link says. The error is a *NoRateError or that of
-// cfg.Validate.
-func NewPlan(cfg netem.Config, seed uint64) (Plan, []Unsupported, error) {
+// kernels that have one per discipline (6.7 and later). driven says that a
+// testbed imitates the radio (Drive). The list says what the kernel will not do
+// as the link says. The error is a *NoRateError or that of cfg.Validate.
+func NewPlan(cfg netem.Config, seed uint64, driven bool) (Plan, []Unsupported, error) {
 	if err := cfg.Validate(); err != nil {
 		return Plan{}, nil, fmt.Errorf("tc: %w", err)
 	}
-	p := Plan{MTU: int(cfg.MTU), Outages: cfg.Outages}
+	p := Plan{MTU: int(cfg.MTU)}
 	if p.MTU == 0 {
 		p.MTU = defaultMTU
 	}
@@ -92,7 +89,7 @@ func NewPlan(cfg netem.Config, seed uint64) (Plan, []Unsupported, error) {
 		*p.Direction(dir) = n
 	}
 	m.link(cfg)
-	m.radio(cfg)
+	m.radio(cfg.Radio, driven)
 	return p, m.missing, nil
 }
 
@@ -181,18 +178,25 @@ func (m *mapper) limit(c netem.DirectionConfig) uint32 {
 func (m *mapper) link(cfg netem.Config) {
 	m.lacks(!cfg.HalfDuplex, "link.half_duplex", "half duplex", "both directions at once")
 	m.lacks(cfg.TurnAround == 0, "link.turn_around", "turn-around of a half-duplex link", "none")
-	m.lacks(len(cfg.Outages) == 0 || cfg.OutageLose, "link.outages", "queue that waits through an outage", "what is offered in an outage is lost")
+	m.lacks(len(cfg.Outages) == 0, "link.outages", "outages", "the delay or the loss changes as the run goes on; what is inside when one begins still leaves")
 }
 
-func (m *mapper) radio(cfg netem.Config) {
-	r := cfg.Radio
+func (m *mapper) radio(r *netem.RadioConfig, driven bool) {
 	if r == nil {
 		return
 	}
-	m.lacks(r.RRC == nil, "radio.rrc", "radio states", "always connected, no set-up time, no energy")
-	m.lacks(r.CDRX == nil, "radio.cdrx", "discontinuous reception", "always listening")
-	m.lacks(r.Idle == nil, "radio.idle", "paging", "always listening")
-	m.lacks(r.PSM == nil, "radio.psm", "power saving mode", "always reachable")
+	const changes = ", changed as packets pass"
+	rrc, cdrx, idle, psm := "always connected, no set-up time, no energy", "always listening", "always listening", "always reachable"
+	if driven {
+		rrc = "while idle the delay is longer by the set-up" + changes + "; the energy is the model's for these packets"
+		cdrx = "the delay is longer until the device listens" + changes
+		idle = "while idle the delay is longer until the next page" + changes
+		psm = "downlink in it is lost"
+	}
+	m.lacks(r.RRC == nil, "radio.rrc", "radio states", rrc)
+	m.lacks(r.CDRX == nil, "radio.cdrx", "discontinuous reception", cdrx)
+	m.lacks(r.Idle == nil, "radio.idle", "paging", idle)
+	m.lacks(r.PSM == nil, "radio.psm", "power saving mode", psm)
 	m.lacks(r.Up == nil, "radio.up", "grants per transport block", "link.up.rate")
 	m.lacks(r.Down == nil, "radio.down", "grants per transport block", "link.down.rate")
 }

@@ -20,7 +20,7 @@ func TestPlan(t *testing.T) {
 			Queue: netem.QueueConfig{Bytes: 16 << 10}, Loss: netem.LossConfig{P: 0.25, R: 0.5, BadLoss: 0.75},
 			Duplicate: 0.125, Corrupt: 0.5},
 	}
-	plan, missing, err := NewPlan(cfg, 0)
+	plan, missing, err := NewPlan(cfg, 0, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func TestPlanUnsupported(t *testing.T) {
 		{"nothing", func(c *netem.Config) {}, ""},
 		{"half duplex", func(c *netem.Config) { c.HalfDuplex, c.TurnAround = true, ms }, "link.half_duplex link.turn_around"},
 		{"waiting outage", func(c *netem.Config) { c.Outages = []netem.Outage{{Duration: ms}} }, "link.outages"},
-		{"losing outage", func(c *netem.Config) { c.Outages, c.OutageLose = []netem.Outage{{Duration: ms}}, true }, ""},
+		{"losing outage", func(c *netem.Config) { c.Outages, c.OutageLose = []netem.Outage{{Duration: ms}}, true }, "link.outages"},
 		{"radio", func(c *netem.Config) { c.Radio = radio }, "radio.rrc radio.cdrx radio.idle radio.psm radio.up radio.down"},
 		{"air", func(c *netem.Config) { c.Up.LossPlace, c.Up.Loss.Rate = netem.PlaceAir, 0.5 }, "link.up.loss_place"},
 		{"air without loss", func(c *netem.Config) { c.Up.LossPlace = netem.PlaceAir }, ""},
@@ -73,7 +73,7 @@ func TestPlanUnsupported(t *testing.T) {
 	} {
 		cfg := rates
 		test.set(&cfg)
-		_, missing, err := NewPlan(cfg, 1)
+		_, missing, err := NewPlan(cfg, 1, false)
 		if err != nil {
 			t.Errorf("%s: %v", test.name, err)
 		}
@@ -90,7 +90,7 @@ func TestPlanUnsupported(t *testing.T) {
 // Grants without a rate in their place are an error, not an infinite rate.
 func TestPlanGrants(t *testing.T) {
 	cfg := netem.Config{Radio: &netem.RadioConfig{Down: &netem.GrantConfig{TBS: 1000, Data: ms}}}
-	_, _, err := NewPlan(cfg, 1)
+	_, _, err := NewPlan(cfg, 1, false)
 	var noRate *NoRateError
 	if !errors.As(err, &noRate) || noRate.Rate != "link.down.rate" || !strings.Contains(err.Error(), "1 Mbit/s") {
 		t.Errorf("got %v", err)
@@ -100,7 +100,7 @@ func TestPlanGrants(t *testing.T) {
 // Jitter without a rate keeps packets in order unless the link reorders.
 func TestPlanOrder(t *testing.T) {
 	c := netem.DirectionConfig{Delay: 9 * ms, Jitter: ms}
-	plan, _, err := NewPlan(netem.Config{Up: c, Down: netem.DirectionConfig{Delay: 9 * ms, Jitter: ms, Reorder: true}}, 1)
+	plan, _, err := NewPlan(netem.Config{Up: c, Down: netem.DirectionConfig{Delay: 9 * ms, Jitter: ms, Reorder: true}}, 1, false)
 	if err != nil || plan.Up.Rate != inOrder || plan.Down.Rate != 0 {
 		t.Errorf("rates %d and %d, %v", plan.Up.Rate, plan.Down.Rate, err)
 	}

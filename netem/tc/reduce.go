@@ -16,7 +16,6 @@ func Reduce(cfg netem.Config) netem.Config {
 	out := cfg
 	out.Up.Rate, out.Down.Rate = cfg.Rate(netem.Up), cfg.Rate(netem.Down)
 	out.Radio, out.HalfDuplex, out.TurnAround = nil, false, 0
-	out.OutageLose = len(cfg.Outages) > 0
 	for _, d := range []*netem.DirectionConfig{&out.Up, &out.Down} {
 		d.LossPlace = netem.PlaceQueue
 		d.Rate = (d.Rate + 4) / 8 * 8

@@ -3,11 +3,10 @@ package tc
 import (
 	"errors"
 	"fmt"
-	"math"
 	"net"
 	"net/netip"
 	"slices"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -21,11 +20,7 @@ type Testbed struct {
 	device, router, platform *namespace
 	up, down                 port // the router's devices by the direction that leaves through them
 	capture                  *Capture
-
-	mu      sync.Mutex // guards alarms, closed
-	alarms  []*time.Timer
-	closed  bool
-	failure error // of an outage's change
+	driver                   atomic.Pointer[driver] // nil until Start
 }
 
 // A port is one of the router's devices.
@@ -96,7 +91,9 @@ func (b *Testbed) build() (err error) {
 	if b.capture, err = b.newCapture(); err != nil {
 		return err
 	}
-	return b.shape(false)
+	return errors.Join(
+		b.router.setNetem(root(b.up.name, b.up.index), &b.cfg.Plan.Up),
+		b.router.setNetem(root(b.down.name, b.down.index), &b.cfg.Plan.Down))
 }
 
 // quiet are the settings that keep a host from sending anything of its own.
@@ -196,65 +193,23 @@ func (ns *namespace) reach(link netlink.Link, to netip.Addr, mac net.HardwareAdd
 	return nil
 }
 
-// shape sets both disciplines; in an outage they lose everything.
-func (b *Testbed) shape(outage bool) error {
-	for _, d := range []struct {
-		port  port
-		netem Netem
-	}{{b.up, b.cfg.Plan.Up}, {b.down, b.cfg.Plan.Down}} {
-		if outage {
-			d.netem.Loss, d.netem.Gemodel = math.MaxUint32, nil
-		}
-		if err := b.router.setNetem(d.port.name, d.port.index, &d.netem); err != nil {
-			return err
-		}
+// Start is the beginning of the run: from now on the testbed does what
+// Config.Drive asks for.
+func (b *Testbed) Start(start time.Time) error {
+	d, err := b.newDriver(start)
+	if err == nil {
+		b.driver.Store(d)
 	}
-	return nil
+	return err
 }
 
-// Start arms the plan's outages, which count from start.
-func (b *Testbed) Start(start time.Time) {
-	for _, o := range b.cfg.Plan.Outages {
-		b.outage(start.Add(o.Start), o.Duration, o.Every)
-	}
-}
-
-// outage arms the next start of one outage.
-func (b *Testbed) outage(at time.Time, length, every time.Duration) {
-	b.after(time.Until(at), func() {
-		b.set(true)
-		b.after(time.Until(at.Add(length)), func() { b.set(false) })
-		if every > 0 {
-			b.outage(at.Add(every), length, every)
-		}
-	})
-}
-
-func (b *Testbed) after(d time.Duration, f func()) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if !b.closed {
-		b.alarms = append(b.alarms, time.AfterFunc(d, f))
-	}
-}
-
-func (b *Testbed) set(outage bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.closed {
-		return
-	}
-	if err := b.shape(outage); err != nil && b.failure == nil {
-		b.failure = err
-	}
-}
-
-// Outage loses everything for a time from now on.
+// Outage interrupts both directions for a time from now on, as an outage of
+// Config.Drive's model does.
 func (b *Testbed) Outage(d time.Duration) error {
 	if d <= 0 {
 		return errors.New("tc: outage without a duration")
 	}
-	b.outage(time.Now(), d, 0)
+	b.driver.Load().outage(d)
 	return nil
 }
 
@@ -268,20 +223,23 @@ func (b *Testbed) Platform() *Host { return b.platform.host(b.cfg.Platform, b.cf
 // capture doubtful; the packets are there all the same.
 func (b *Testbed) Capture() ([]Passage, error) {
 	frames, err := b.capture.stop()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return passages(frames, &b.cfg, b.capture.ended), errors.Join(err, b.failure)
+	d := b.driver.Load()
+	if d == nil {
+		return passages(frames, &b.cfg.Plan, b.capture.ended), err
+	}
+	err = errors.Join(err, d.close())
+	plan := d.slower(b.cfg.Plan)
+	list := passages(frames, &plan, b.capture.ended)
+	d.explain(list)
+	return list, err
 }
 
 // Close gives the namespaces up; the kernel removes them with everything in
 // them as soon as no socket refers to them.
 func (b *Testbed) Close() error {
-	b.mu.Lock()
-	b.closed = true
-	for _, t := range b.alarms {
-		t.Stop()
+	if d := b.driver.Load(); d != nil {
+		d.close()
 	}
-	b.mu.Unlock()
 	if b.capture != nil {
 		b.capture.stop()
 	}
