@@ -7,11 +7,15 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net/netip"
+	"os/exec"
 	"time"
 
 	"github.com/thinlink/thinlink/clients"
 	"github.com/thinlink/thinlink/clients/flash"
 	"github.com/thinlink/thinlink/clients/plain"
+	"github.com/thinlink/thinlink/internal/units"
+	"github.com/thinlink/thinlink/measure"
 )
 
 // World is what an engine provides for one run.
@@ -24,6 +28,10 @@ type World struct {
 	KeyLog io.Writer
 	// Window is told when the measured window begins and ends.
 	Window func(start bool)
+	// Program runs a program in the device's place to its end; nil where none
+	// can. Outside is the address at which it reaches this machine's loopback.
+	Program func(*exec.Cmd) error
+	Outside netip.Addr
 	// Faults are what can go wrong here on purpose.
 	Faults Faults
 	// Halt ends the network: nothing that a session does when it closes
@@ -38,6 +46,7 @@ type Outcome struct {
 	Echoes     []plain.Echo
 	Transfer   *plain.Transfer
 	Image      *clients.Image
+	Exec       *measure.Exec
 	Warnings   []string
 }
 
@@ -108,6 +117,8 @@ func (p *player) closeWindow(ctx context.Context) error {
 
 func (p *player) play(ctx context.Context) error {
 	switch p.run.Scenario.Kind {
+	case KindExec:
+		return p.program(ctx)
 	case KindPing, KindBulk:
 		if err := p.plain(ctx); err != nil {
 			return err
@@ -195,7 +206,7 @@ func (p *player) command(ctx context.Context, s *clients.Session) error {
 }
 
 func (p *player) ota(ctx context.Context, s *clients.Session) error {
-	p.out.Image = image(p.run)
+	p.out.Image = image(p.run.Seed, p.run.Scenario.Image)
 	p.open()
 	if err := s.Connect(ctx, reading(0)); err != nil {
 		return fmt.Errorf("connect: %w", err)
@@ -284,10 +295,10 @@ func reading(n int) clients.Reading {
 }
 
 // image is a random firmware image, the same for equal seeds and sizes.
-func image(run *Run) *clients.Image {
-	data := make([]byte, run.Scenario.Image)
-	var seed [32]byte
-	seed[0], seed[1] = byte(run.Seed), byte(run.Seed>>8)
-	rand.NewChaCha8(seed).Read(data)
+func image(seed uint64, size units.Bytes) *clients.Image {
+	data := make([]byte, size)
+	var key [32]byte
+	key[0], key[1] = byte(seed), byte(seed>>8)
+	rand.NewChaCha8(key).Read(data)
 	return &clients.Image{Name: "thinlink-firmware", Version: "2.0.0", Data: data, SHA256: sha256.Sum256(data)}
 }

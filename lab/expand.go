@@ -15,6 +15,7 @@ type Matrix struct {
 	Scenarios  []string // built-in names, suites, or files
 	Profiles   []string // built-in names or files
 	Stacks     []string // built-in names or files; none: the scenario's own
+	Program    *Program // in place of a stack, of scenario exec
 	Engines    []string
 	Seeds      []uint64
 	Sets       []Setting      // overrides of profile, scenario or stack values
@@ -62,6 +63,11 @@ func Expand(m Matrix) ([]*Run, error) {
 	if err := m.apply(links, cells); err != nil {
 		return nil, err
 	}
+	for i := range cells {
+		if err := cells[i].program(m.Engines); err != nil {
+			return nil, err
+		}
+	}
 	if len(m.Interrupts) > 0 {
 		for _, c := range cells {
 			if c.scenario.Kind != KindOTA {
@@ -80,7 +86,7 @@ func Expand(m Matrix) ([]*Run, error) {
 			for _, engine := range m.Engines {
 				for _, seed := range m.Seeds {
 					runs = append(runs, &Run{
-						Profile: link.Name, Scenario: *c.scenario, Stack: stack,
+						Profile: link.Name, Scenario: *c.scenario, Stack: stack, Serves: c.serves,
 						Engine: engine, Seed: seed, Link: link.Netem(), TC: link.TC, Interrupts: m.Interrupts,
 						Model: models[link], Network: power.NetworkOf(link.Netem()), MCU: power.MCU(link.Power.MCU),
 						Version: m.Version, Out: m.Out,
@@ -96,6 +102,31 @@ func Expand(m Matrix) ([]*Run, error) {
 type cell struct {
 	scenario *Scenario
 	stack    *Stack
+	serves   *Stack // of protocol exec: whose platform the program talks to
+}
+
+// program checks a stack of protocol exec, and finds the platform's.
+func (c *cell) program(engines []string) (err error) {
+	if c.stack.Protocol != "exec" {
+		return nil
+	}
+	for _, e := range engines {
+		if e != "tun" {
+			return fmt.Errorf("stack %s is a program: engine %s runs none: use --engine tun", c.stack.Name, e)
+		}
+	}
+	if name := c.stack.Exec.Platform; name != "" {
+		if c.serves, err = LoadStack(name); err != nil {
+			return fmt.Errorf("stack %s: exec.platform: %w", c.stack.Name, err)
+		}
+		if err := c.serves.plays(KindConnect); err != nil {
+			return fmt.Errorf("stack %s: exec.platform: %w", c.stack.Name, err)
+		}
+	}
+	if err := c.stack.Exec.check(c.serves); err != nil {
+		return fmt.Errorf("stack %s: %w", c.stack.Name, err)
+	}
+	return nil
 }
 
 func (m Matrix) cells() ([]cell, error) {
@@ -117,6 +148,17 @@ func (m Matrix) cells() ([]cell, error) {
 			if len(names) == 0 {
 				names = sc.Stacks
 			}
+			if m.Program != nil {
+				stack, err := m.Program.stack()
+				if err != nil {
+					return nil, err
+				}
+				cells = append(cells, cell{scenario: sc, stack: stack})
+				continue
+			}
+			if len(names) == 0 {
+				return nil, fmt.Errorf("scenario %s: --stack names no stack", sc.Name)
+			}
 			for _, s := range names {
 				stack, err := LoadStack(s)
 				if err != nil {
@@ -125,7 +167,7 @@ func (m Matrix) cells() ([]cell, error) {
 				if err := stack.plays(sc.Kind); err != nil {
 					return nil, fmt.Errorf("scenario %s, stack %s: %w", sc.Name, stack.Name, err)
 				}
-				cells = append(cells, cell{sc, stack})
+				cells = append(cells, cell{scenario: sc, stack: stack})
 			}
 		}
 	}

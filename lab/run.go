@@ -16,9 +16,11 @@ type Run struct {
 	Profile  string
 	Scenario Scenario
 	Stack    Stack
-	Engine   string
-	Seed     uint64
-	Link     netem.Config
+	// Serves is the stack whose platform answers a program of protocol exec.
+	Serves *Stack `json:",omitempty"`
+	Engine string
+	Seed   uint64
+	Link   netem.Config
 	// TC is what the kernel's netem gets in place of grants.
 	TC profiles.TC
 	// Model, Network and MCU turn the radio's timeline into energy.

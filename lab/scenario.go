@@ -30,6 +30,7 @@ const (
 	KindPing    Kind = "ping"    // round trips from idle and connected
 	KindBulk    Kind = "bulk"    // one transfer
 	KindPower   Kind = "power"   // a window of reports, for its energy
+	KindExec    Kind = "exec"    // a program of the user's from beginning to end
 )
 
 // Scenario is what a run does, the same over every profile and stack.
@@ -38,7 +39,7 @@ type Scenario struct {
 	Name        string   `conf:"name" doc:"name in results" required:"true"`
 	Title       string   `conf:"title" doc:"one line for people"`
 	Description string   `conf:"description" doc:"what the scenario shows"`
-	Kind        Kind     `conf:"kind" doc:"the steps" enum:"connect,steady,observe,command,ota,ping,bulk,power" required:"true"`
+	Kind        Kind     `conf:"kind" doc:"the steps" enum:"connect,steady,observe,command,ota,ping,bulk,power,exec" required:"true"`
 	Stacks      []string `conf:"stacks" doc:"stacks that run when --stack names none"`
 
 	// Window is the least time that is measured; a step that lasts longer

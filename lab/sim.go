@@ -112,6 +112,7 @@ func judge(run *Run, trace *measure.Trace, out *Outcome) *measure.Result {
 	if out.Transfer != nil {
 		res.Bulk = bulkOf(run, out.Transfer, trace)
 	}
+	res.Exec = out.Exec
 	run.account(trace, res)
 	if run.Out != "" {
 		files, err := measure.WriteFiles(run.Out, run.Base(), trace, measure.About{

@@ -30,7 +30,7 @@ type Stack struct {
 	Title       string `conf:"title" doc:"one line for people" merge:"own"`
 	Description string `conf:"description" doc:"what the stack is, and where its values come from" merge:"own"`
 	Extends     string `conf:"extends" doc:"a built-in stack whose values hold where this file gives none" merge:"own"`
-	Protocol    string `conf:"protocol" doc:"what is spoken" enum:"mqtt,lwm2m,tcp,udp,icmp" required:"true"`
+	Protocol    string `conf:"protocol" doc:"what is spoken" enum:"mqtt,lwm2m,tcp,udp,icmp,exec" required:"true"`
 	IP          string `conf:"ip" doc:"version of the Internet Protocol" enum:"4,6"`
 	Timers      string `conf:"timers" doc:"protocol timers: standard is the stack's own, profile those that the link's profile recommends" enum:"standard,profile"`
 
@@ -40,6 +40,7 @@ type Stack struct {
 	} `conf:"tcp" doc:"TCP of both hosts on engine sim"`
 	MQTT  mqtt.Options  `conf:"mqtt" doc:"options of protocol mqtt"`
 	LwM2M lwm2m.Options `conf:"lwm2m" doc:"options of protocol lwm2m"`
+	Exec  Program       `conf:"exec" doc:"the program of protocol exec"`
 
 	docs []*confyaml.Document // layers, the oldest ancestor first
 	sets []Setting
@@ -143,7 +144,7 @@ func (s Stack) tuned(t profiles.Timers) Stack {
 
 // plays reports why the stack cannot perform a kind of scenario.
 func (s *Stack) plays(kind Kind) error {
-	can := map[Kind][]string{KindPing: {"udp", "icmp"}, KindBulk: {"tcp", "udp"}}[kind]
+	can := map[Kind][]string{KindPing: {"udp", "icmp"}, KindBulk: {"tcp", "udp"}, KindExec: {"exec"}}[kind]
 	if can == nil {
 		can = []string{"mqtt", "lwm2m"}
 	}
@@ -177,6 +178,17 @@ func (s *Stack) pki() (pki.Options, bool) {
 	return pki.Options{}, false
 }
 
+// pki says which certificates the run wants; false is none.
+func (r *Run) pki() (pki.Options, bool) {
+	if r.Serves != nil {
+		return r.Serves.pki()
+	}
+	if r.Stack.Exec.Image > 0 {
+		return pki.Options{Key: pki.P256, Chain: 1}, true
+	}
+	return r.Stack.pki()
+}
+
 // StackTitle is the one line that describes a built-in stack.
 func StackTitle(name string) (string, error) {
 	s, err := LoadStack(name)
@@ -202,7 +214,7 @@ func Certify(runs []*Run) error {
 	var wg sync.WaitGroup
 	limit := make(chan struct{}, runtime.NumCPU())
 	for _, run := range runs {
-		opt, wanted := run.Stack.pki()
+		opt, wanted := run.pki()
 		if !wanted || kinds[opt] != nil {
 			continue
 		}
@@ -217,7 +229,7 @@ func Certify(runs []*Run) error {
 	wg.Wait()
 	var errs []error
 	for _, run := range runs {
-		if opt, wanted := run.Stack.pki(); wanted {
+		if opt, wanted := run.pki(); wanted {
 			run.PKI = kinds[opt].material
 			errs = append(errs, kinds[opt].err)
 		}

@@ -162,7 +162,7 @@ func (j *SweepJob) Execute(ctx context.Context, pool *Pool, each func(SweepResul
 		for n, i := range chunk {
 			runs[n] = j.plan.run(i)
 			index[runs[n]] = i
-			if opt, wanted := runs[n].Stack.pki(); wanted {
+			if opt, wanted := runs[n].pki(); wanted {
 				runs[n].PKI = certificates[opt]
 			}
 		}
@@ -189,7 +189,7 @@ func (j *SweepJob) certify() (map[pki.Options]*pki.Material, error) {
 	kinds := map[pki.Options]*Run{}
 	for _, i := range j.todo {
 		cell, _ := j.plan.at(i)
-		if opt, wanted := cell.run.Stack.pki(); wanted && kinds[opt] == nil {
+		if opt, wanted := cell.run.pki(); wanted && kinds[opt] == nil {
 			kinds[opt] = j.plan.run(i)
 		}
 	}

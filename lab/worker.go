@@ -2,11 +2,13 @@ package lab
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +17,7 @@ import (
 	"time"
 
 	"github.com/thinlink/thinlink/measure"
+	"github.com/thinlink/thinlink/netem/tun"
 )
 
 // WorkerName is the virtual-time worker's file name.
@@ -28,6 +31,8 @@ const workerFD = 3
 type message struct {
 	Progress *Progress       `json:"progress,omitempty"`
 	Result   *measure.Result `json:"result,omitempty"`
+	// Missing is what the machine lacks for engine tun.
+	Missing *tun.MissingError `json:"missing,omitempty"`
 }
 
 // ServeWorker is a worker's life: it reads one Run from in, executes it on
@@ -51,16 +56,23 @@ func ServeWorker(ctx context.Context, in io.Reader, out io.Writer) error {
 	return nil
 }
 
-// Workers executes runs of engine sim, each in a process of its own: the
-// runtime's fake clock serves one device best, and what a run breaks is its
+// Workers executes runs of engines sim and tun, each in a process of its own:
+// the runtime's fake clock serves one device best, and what a run breaks is its
 // own.
 type Workers struct {
 	// Command starts a worker: the virtual-time worker's path or, for the
 	// real clock, this program with a hidden argument.
 	Command []string
 	// Hang is the real time without a sign of life after which a worker is
-	// ended.
+	// ended; 0 is never.
 	Hang time.Duration
+	// Prepare, if not nil, changes a worker's command before it starts.
+	Prepare func(*exec.Cmd)
+	// Explain, if not nil, says what an error of starting a worker means.
+	Explain func(error) error
+	// Attached gives workers this process's standard files, and the run by
+	// descriptor 4 instead.
+	Attached bool
 }
 
 // ErrNoWorker says that the virtual-time worker is not to be found.
@@ -91,8 +103,11 @@ func FindWorker() (string, error) {
 func (w *Workers) Execute(ctx context.Context, run *Run, progress func(Progress)) (*measure.Result, error) {
 	start := time.Now()
 	res, err := w.execute(ctx, run, progress)
+	var missing *tun.MissingError
 	switch {
 	case err == nil:
+	case errors.As(err, &missing):
+		return nil, err
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	default: // an error for this run only
@@ -114,19 +129,39 @@ func (w *Workers) execute(ctx context.Context, run *Run, progress func(Progress)
 	}
 	defer r.Close()
 	cmd := exec.CommandContext(ctx, w.Command[0], w.Command[1:]...)
-	cmd.Stdin = strings.NewReader(string(spec))
 	cmd.ExtraFiles = []*os.File{wr} // descriptor 3
 	// One processor makes goroutines run in the same order every time.
 	cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
 	var stderr tail
-	cmd.Stderr = &stderr
+	if w.Attached {
+		file, err := handOver(spec)
+		if err != nil {
+			return nil, err
+		}
+		defer file.Close()
+		cmd.ExtraFiles = append(cmd.ExtraFiles, file)
+		cmd.Env = os.Environ()
+		cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	} else {
+		cmd.Stdin, cmd.Stderr = bytes.NewReader(spec), &stderr
+	}
+	if w.Prepare != nil {
+		w.Prepare(cmd)
+	}
 	err = cmd.Start()
 	wr.Close()
+	if err != nil && w.Explain != nil {
+		err = w.Explain(err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("worker: %w", err)
 	}
 	var hung atomic.Bool
-	watchdog := time.AfterFunc(w.Hang, func() {
+	hang := w.Hang
+	if hang == 0 {
+		hang = math.MaxInt64
+	}
+	watchdog := time.AfterFunc(hang, func() {
 		hung.Store(true)
 		cmd.Process.Kill()
 	})
@@ -137,7 +172,7 @@ func (w *Workers) execute(ctx context.Context, run *Run, progress func(Progress)
 		if readErr != nil {
 			break
 		}
-		watchdog.Reset(w.Hang)
+		watchdog.Reset(hang)
 		var m message
 		if err := json.Unmarshal(line, &m); err != nil {
 			cmd.Process.Kill()
@@ -148,6 +183,10 @@ func (w *Workers) execute(ctx context.Context, run *Run, progress func(Progress)
 			progress(*m.Progress)
 		}
 		res = m.Result
+		if m.Missing != nil {
+			cmd.Wait()
+			return nil, m.Missing
+		}
 	}
 	waitErr := cmd.Wait()
 	switch {
@@ -159,6 +198,20 @@ func (w *Workers) execute(ctx context.Context, run *Run, progress func(Progress)
 		return nil, fmt.Errorf("worker: %w%s", waitErr, stderr.String())
 	}
 	return nil, fmt.Errorf("worker: ended without a result%s", stderr.String())
+}
+
+// handOver puts a run into a file that has no name any more.
+func handOver(spec []byte) (*os.File, error) {
+	f, err := os.CreateTemp("", "thinlink-run-")
+	if err != nil {
+		return nil, fmt.Errorf("worker: %w", err)
+	}
+	_, err = f.Write(spec)
+	if err = errors.Join(err, os.Remove(f.Name())); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("worker: %w", err)
+	}
+	return f, nil
 }
 
 // tail keeps the last lines a dying worker wrote.

@@ -25,6 +25,7 @@ type Result struct {
 	OTA             *OTA            `json:"ota,omitempty"`
 	Ping            *Ping           `json:"ping,omitempty"`
 	Bulk            *Bulk           `json:"bulk,omitempty"`
+	Exec            *Exec           `json:"exec,omitempty"`
 
 	EnergyJ  float64         `json:"energy_j"` // of the window, by a meter, the module model or the profile's mean powers
 	Energy   *power.Summary  `json:"energy,omitempty"`
@@ -108,6 +109,12 @@ type Bulk struct {
 	DurationS  float64 `json:"duration_s"`  // TCP: from accept to end of stream; UDP: first to last datagram, s
 	GoodputBPS float64 `json:"goodput_bps"` // application bit/s
 	RateBPS    float64 `json:"rate_bps"`    // delivered IP bit/s between first and last packet
+}
+
+// Exec is the program of scenario exec.
+type Exec struct {
+	Command    []string `json:"command"`
+	ExitStatus int      `json:"exit_status"` // 128 and the number for a signal
 }
 
 // RadioS is the time the radio spent in each state, s.

@@ -15,6 +15,7 @@ import (
 	"github.com/thinlink/thinlink/internal/vm"
 	"github.com/thinlink/thinlink/lab"
 	"github.com/thinlink/thinlink/netem/tc"
+	"github.com/thinlink/thinlink/netem/tun"
 )
 
 // A finding is one line of doctor's: a thing, how it is, and what mends it.
@@ -109,12 +110,15 @@ func examine(ctx context.Context, name string) finding {
 	f := finding{thing: "engine " + name, state: "works"}
 	var noKernel *tc.MissingError
 	var noVM *vm.MissingError
+	var noTun *tun.MissingError
 	switch {
 	case err == nil:
 	case errors.As(err, &noKernel):
 		f.state, f.fix = noKernel.What, noKernel.Fix
 	case errors.As(err, &noVM):
 		f.state, f.fix = strings.TrimPrefix(noVM.What, "engine vm "), noVM.Fix
+	case errors.As(err, &noTun):
+		f.state, f.fix = noTun.What, noTun.Fix
 	case errors.Is(err, lab.ErrNoWorker):
 		f.state, f.fix = "needs the worker "+lab.WorkerName, "run make and keep both binaries together, or name it in $THINLINK_SIM"
 	default:

@@ -15,7 +15,7 @@ import (
 // machine looks at what engines depend on.
 func machine() []finding {
 	return slices.Concat([]finding{kernelVersion()}, modules(),
-		[]finding{capabilities(), clockSource(), timerResolution(), tun(), writable()})
+		[]finding{capabilities(), clockSource(), timerResolution(), tunDevice(), writable()})
 }
 
 func kernelVersion() finding {
@@ -98,7 +98,7 @@ func timerResolution() finding {
 	return f
 }
 
-func tun() finding {
+func tunDevice() finding {
 	if _, err := os.Stat("/dev/net/tun"); err != nil {
 		return finding{"TUN", "no /dev/net/tun", "sudo modprobe tun"}
 	}

@@ -15,11 +15,12 @@ import (
 	"github.com/thinlink/thinlink/internal/vm"
 	"github.com/thinlink/thinlink/lab"
 	"github.com/thinlink/thinlink/netem/tc"
+	"github.com/thinlink/thinlink/netem/tun"
 	"github.com/thinlink/thinlink/profiles"
 )
 
 // engineNames are what --engine takes.
-var engineNames = []string{"sim", "tc", "vm"}
+var engineNames = []string{"sim", "tc", "vm", "tun"}
 
 func checkEngines(names []string) error {
 	for _, e := range names {
@@ -46,7 +47,7 @@ func newPool(ctx context.Context, engines []string, clock string, hang time.Dura
 // checkKernelRuns says which run engines tc and vm cannot execute at all.
 func checkKernelRuns(runs []*lab.Run) error {
 	for _, run := range runs {
-		if run.Engine != "sim" {
+		if run.Engine == "tc" || run.Engine == "vm" {
 			if err := run.CheckKernel(); err != nil {
 				return err
 			}
@@ -61,6 +62,8 @@ func newEngine(ctx context.Context, name, clock string, hang time.Duration) (lab
 		return lab.Kernel{}, tc.Check()
 	case "vm":
 		return lab.NewVM(ctx, hang)
+	case "tun":
+		return lab.NewTun(ctx, hang)
 	}
 	command, err := simCommand(clock)
 	return &lab.Workers{Command: command, Hang: hang}, err
@@ -86,7 +89,8 @@ func simCommand(clock string) ([]string, error) {
 func machineLacks(err error) bool {
 	var noKernel *tc.MissingError
 	var noVM *vm.MissingError
-	return errors.Is(err, lab.ErrNoWorker) || errors.As(err, &noKernel) || errors.As(err, &noVM)
+	var noTun *tun.MissingError
+	return errors.Is(err, lab.ErrNoWorker) || errors.As(err, &noKernel) || errors.As(err, &noVM) || errors.As(err, &noTun)
 }
 
 // showKernel prints what the kernel's netem gets for a profile, as tc would say

@@ -141,7 +141,7 @@ func (f *meteredFlags) wrap(pool *lab.Pool) error {
 	}
 	for name := range pool.Engines {
 		if name != "tc" {
-			return fmt.Errorf("--meter: engine %s does not run in real time on this machine: want --engine tc", name)
+			return fmt.Errorf("--meter: engine %s does not run in real time in this process: want --engine tc", name)
 		}
 	}
 	sensor, err := openSensor(f.sensor)

@@ -61,7 +61,7 @@ profiles:  %s; or a YAML file`,
 	fl := cmd.Flags()
 	fl.StringSliceVarP(&f.profiles, "profile", "p", nil, "link profiles: names or files")
 	fl.StringSliceVar(&f.stacks, "stack", nil, "stacks: names or files (default: the scenario's)")
-	fl.StringSliceVar(&f.engines, "engine", []string{"sim"}, "what carries the packets: sim, tc (this kernel's TCP and netem, needs root), vm (the same in a virtual machine)")
+	fl.StringSliceVar(&f.engines, "engine", []string{"sim"}, "what carries the packets: sim, tc (this kernel's TCP and netem, needs root), vm (the same in a virtual machine), tun (this kernel's TCP over the modelled link)")
 	fl.UintSliceVar(&f.seeds, "seed", []uint{1}, "seeds of everything random in link and stacks")
 	fl.IntVar(&f.repeat, "repeat", 1, "runs per seed N: seeds N, N+1, ...; the median and the range are printed")
 	fl.StringArrayVar(&f.sets, "set", nil, "override a value, for example link.loss=2% or image=256KiB; repeats")
