@@ -4,9 +4,12 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -37,6 +40,7 @@ func TestMain(m *testing.M) {
 		"thinlink": func() {
 			os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 		},
+		"fetch": fetch,
 	})
 }
 
@@ -69,17 +73,24 @@ func (c cleanup) Run() int {
 
 // TestScripts runs one script per user story.
 func TestScripts(t *testing.T) {
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "hello over the link") }))
+	t.Cleanup(web.Close) // the scripts run in parallel, after this function
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Condition: func(name string) (bool, error) {
-			if name != "root" {
-				return false, fmt.Errorf("unknown condition %q", name)
+			switch name {
+			case "root":
+				return os.Geteuid() == 0, nil
+			case "tun":
+				_, err := os.Stat("/dev/net/tun")
+				return os.Geteuid() == 0 && err == nil || os.Getenv("THINLINK_REQUIRE_TUN") == "1", nil
 			}
-			return os.Geteuid() == 0, nil
+			return false, fmt.Errorf("unknown condition %q", name)
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("THINLINK_SIM", worker)
 			env.Setenv("THINLINK_TEST_BUILT", "1")
+			env.Setenv("WEB_PORT", web.URL[strings.LastIndexByte(web.URL, ':')+1:])
 			return nil
 		},
 	})
