@@ -13,6 +13,7 @@ import (
 	"github.com/thinlink/thinlink/clients/mqtt"
 	"github.com/thinlink/thinlink/clients/mqttsn"
 	"github.com/thinlink/thinlink/clients/pki"
+	"github.com/thinlink/thinlink/clients/web"
 	"github.com/thinlink/thinlink/internal/confyaml"
 	"github.com/thinlink/thinlink/internal/units"
 	"github.com/thinlink/thinlink/netem/vnet/tcp"
@@ -31,7 +32,7 @@ type Stack struct {
 	Title       string `conf:"title" doc:"one line for people" merge:"own"`
 	Description string `conf:"description" doc:"what the stack is, and where its values come from" merge:"own"`
 	Extends     string `conf:"extends" doc:"a built-in stack whose values hold where this file gives none" merge:"own"`
-	Protocol    string `conf:"protocol" doc:"what is spoken" enum:"mqtt,lwm2m,mqtt-sn,tcp,udp,icmp,exec" required:"true"`
+	Protocol    string `conf:"protocol" doc:"what is spoken" enum:"mqtt,lwm2m,mqtt-sn,coap,https,tcp,udp,icmp,exec" required:"true"`
 	IP          string `conf:"ip" doc:"version of the Internet Protocol" enum:"4,6"`
 	Timers      string `conf:"timers" doc:"protocol timers: standard is the stack's own, profile those that the link's profile recommends" enum:"standard,profile"`
 
@@ -42,7 +43,9 @@ type Stack struct {
 	MQTT  mqtt.Options  `conf:"mqtt" doc:"options of protocol mqtt"`
 	LwM2M lwm2m.Options `conf:"lwm2m" doc:"options of protocol lwm2m"`
 
-	MQTTSN mqttsn.Options `conf:"mqttsn" doc:"options of protocol mqtt-sn"`
+	MQTTSN mqttsn.Options   `conf:"mqttsn" doc:"options of protocol mqtt-sn"`
+	CoAP   web.CoAPOptions  `conf:"coap" doc:"options of protocol coap"`
+	HTTPS  web.HTTPSOptions `conf:"https" doc:"options of protocol https"`
 
 	Exec Program `conf:"exec" doc:"the program of protocol exec"`
 
@@ -94,7 +97,8 @@ func (s *Stack) Set(path, value string) error {
 func (s *Stack) decode() error {
 	base := *s
 	for range 2 {
-		fresh := Stack{docs: s.docs, sets: s.sets, IP: "4", Timers: "standard", MQTT: mqtt.DefaultOptions(), LwM2M: lwm2m.DefaultOptions(), MQTTSN: mqttsn.DefaultOptions()}
+		fresh := Stack{docs: s.docs, sets: s.sets, IP: "4", Timers: "standard", MQTT: mqtt.DefaultOptions(), LwM2M: lwm2m.DefaultOptions(), MQTTSN: mqttsn.DefaultOptions(),
+			CoAP: web.DefaultCoAPOptions(), HTTPS: web.DefaultHTTPSOptions()}
 		fresh.TCP.Device.rebase(base.TCP.Device.Personality)
 		fresh.TCP.Platform.rebase(base.TCP.Platform.Personality)
 		dec := confyaml.NewDecoder(&fresh)
@@ -141,7 +145,7 @@ func (s Stack) tuned(t profiles.Timers) Stack {
 		}
 	}
 	set(t.CoAPAckTimeout, &s.LwM2M.CoAP.Device.AckTimeout, &s.LwM2M.CoAP.Platform.AckTimeout)
-	set(t.CoAPAckTimeout, &s.MQTTSN.Retry) // the same round trip, measured by nobody either
+	set(t.CoAPAckTimeout, &s.CoAP.CoAP.AckTimeout, &s.MQTTSN.Retry) // T_retry waits for the same round trip
 	set(t.TCPInitialRTO, &s.TCP.Device.InitialRTO, &s.TCP.Platform.InitialRTO)
 	set(t.TCPMinRTO, &s.TCP.Device.MinRTO, &s.TCP.Platform.MinRTO)
 	return s
@@ -151,9 +155,9 @@ func (s Stack) tuned(t profiles.Timers) Stack {
 func (s *Stack) plays(kind Kind) error {
 	can := map[Kind][]string{KindPing: {"udp", "icmp"}, KindBulk: {"tcp", "udp"}, KindExec: {"exec"}}[kind]
 	if can == nil {
-		can = []string{"mqtt", "lwm2m", "mqtt-sn"}
+		can = []string{"mqtt", "lwm2m", "mqtt-sn", "coap", "https"}
 		if kind == KindOTA {
-			can = []string{"mqtt", "lwm2m"}
+			can = []string{"mqtt", "lwm2m", "coap", "https"}
 		}
 	}
 	for _, p := range can {
@@ -173,6 +177,10 @@ func (s *Stack) new() (clients.Stack, error) {
 		return lwm2m.New(s.LwM2M)
 	case "mqtt-sn":
 		return mqttsn.New(s.MQTTSN)
+	case "coap":
+		return web.NewCoAP(s.CoAP)
+	case "https":
+		return web.NewHTTPS(s.HTTPS)
 	}
 	return nil, fmt.Errorf("protocol %s has no sessions", s.Protocol)
 }
@@ -186,6 +194,10 @@ func (s *Stack) pki() (pki.Options, bool) {
 		return s.LwM2M.PKI, true
 	case "mqtt-sn":
 		return s.MQTTSN.PKI, true
+	case "coap":
+		return s.CoAP.PKI, true
+	case "https":
+		return s.HTTPS.PKI, true
 	}
 	return pki.Options{}, false
 }

@@ -81,16 +81,16 @@ func (f *Files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(file.data))
 }
 
-// Serve answers HTTP/1.1 requests on the listener, over TLS if cfg is not nil,
+// Serve answers HTTP/1.1 requests, of Files or another handler, on the listener, over TLS if cfg is not nil,
 // until close is called. close ends open connections at once and returns when
 // the server's goroutines that serve them have ended.
-func Serve(ln net.Listener, cfg *tls.Config, files *Files) (close func() error) {
+func Serve(ln net.Listener, cfg *tls.Config, handler http.Handler) (close func() error) {
 	if cfg != nil {
 		ln = tls.NewListener(ln, cfg)
 	}
 	var conns sync.WaitGroup
 	srv := &http.Server{
-		Handler:   files,
+		Handler:   handler,
 		ErrorLog:  log.New(io.Discard, "", 0), // a lost peer is the link's doing, not ours
 		Protocols: new(http.Protocols),
 		ConnState: func(_ net.Conn, s http.ConnState) {
