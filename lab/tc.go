@@ -82,7 +82,9 @@ func (r *Run) drive(radio func(time.Time, netem.RadioState)) tc.Drive {
 }
 
 // usesTCP reports whether the stack opens TCP connections.
-func (s *Stack) usesTCP() bool { return s.Protocol == "tcp" || s.Protocol == "mqtt" || s.Protocol == "https" }
+func (s *Stack) usesTCP() bool {
+	return s.Protocol == "tcp" || s.Protocol == "mqtt" || s.Protocol == "https"
+}
 
 // ReduceLink leaves of the run's link what the kernel's netem can do of it, so
 // that every engine runs the same.

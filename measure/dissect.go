@@ -26,9 +26,12 @@ type dissection struct {
 	flows      []*udpFlow // all, in order
 
 	coap, coapSpurious int64
-	dtls, handshakes   int64
-	undecrypted        int64 // bytes of unknown content, inside the window
-	notIP, fragments   int
+
+	mqttsn, mqttsnSpurious int64
+
+	dtls, handshakes int64
+	undecrypted      int64 // bytes of unknown content, inside the window
+	notIP, fragments int
 }
 
 // flowKey is a pair of endpoints, the same for both directions.
@@ -59,6 +62,7 @@ func (d *dissection) retransmissions() Retransmissions {
 	r := Retransmissions{
 		TCP: c.Retransmissions + c.Fast + c.Spurious, TCPSpurious: c.Spurious,
 		CoAP: d.coap, CoAPSpurious: d.coapSpurious,
+		MQTTSN: d.mqttsn, MQTTSNSpurious: d.mqttsnSpurious,
 		DTLS: d.dtls, TLSHandshakes: d.handshakes,
 	}
 	if d.trace.FatesKnown {

@@ -49,12 +49,15 @@ type Counts struct {
 // Retransmissions by protocol. A spurious one repeats what had arrived or was
 // still on its way.
 type Retransmissions struct {
-	TCP           int64 `json:"tcp"`
-	TCPSpurious   int64 `json:"tcp_spurious"`
-	CoAP          int64 `json:"coap"`
-	CoAPSpurious  int64 `json:"coap_spurious"`
-	DTLS          int64 `json:"dtls"`
-	TLSHandshakes int64 `json:"tls_handshakes"` // full and resumed, TLS and DTLS
+	TCP          int64 `json:"tcp"`
+	TCPSpurious  int64 `json:"tcp_spurious"`
+	CoAP         int64 `json:"coap"`
+	CoAPSpurious int64 `json:"coap_spurious"`
+	DTLS         int64 `json:"dtls"`
+	// Both are left out where no MQTT-SN was spoken, or nothing sent again.
+	MQTTSN         int64 `json:"mqtt_sn,omitempty"`
+	MQTTSNSpurious int64 `json:"mqtt_sn_spurious,omitempty"`
+	TLSHandshakes  int64 `json:"tls_handshakes"` // full and resumed, TLS and DTLS
 }
 
 // Layers split the bytes of both directions. They add up to Up.Bytes +

@@ -28,7 +28,8 @@
 // included, because at the sender's end of a link nothing was reordered yet.
 // CoAP: copies of a confirmable or non-confirmable message by message ID within
 // EXCHANGE_LIFETIME, as tshark's coap.retransmitted; repeated ACKs are not
-// counted. DTLS: handshake messages (or fragments of them) sent again in a new
+// counted. MQTT-SN, on its ports: copies, but for DUP, of the last message that
+// wants an answer. DTLS: handshake messages (or fragments of them) sent again in a new
 // record; one datagram may carry several. TLSHandshakes: negotiations that got
 // as far as a ServerHello, HelloRetryRequest apart.
 //

@@ -12,6 +12,7 @@ const (
 	udpPlain udpKind = iota
 	udpCoAP
 	udpDTLS
+	udpMQTTSN
 )
 
 // A udpFlow is the datagrams between two endpoints.
@@ -20,6 +21,7 @@ type udpFlow struct {
 	kind    udpKind
 	session *tlsdec.Session // DTLS
 	coap    coapTracker
+	sn      snTracker
 }
 
 // Well-known ports (RFC 7252 section 12.6 and 12.7).
@@ -41,9 +43,11 @@ func (d *dissection) flow(k flowKey, dir int, b []byte) *udpFlow {
 		f.kind, f.session = udpDTLS, tlsdec.NewSession(d.keys)
 		for _, other := range d.flows {
 			if other.session != nil && other.session.OwnsCID(dir, b) {
-				f.session, f.coap = other.session, other.coap
+				f.session, f.coap, f.sn = other.session, other.coap, other.sn
 			}
 		}
+	case k.mqttsn():
+		f.kind = udpMQTTSN
 	case ok && (k.wellKnown(portCoAP) || m.request() && m.path):
 		f.kind = udpCoAP
 	}
@@ -65,16 +69,23 @@ func (d *dissection) datagram(p *Packet, ip *wire.IP, u *wire.UDP, n int, in boo
 		case udpDTLS:
 			d.dtlsDatagram(f, p, b, in)
 			return
-		case udpCoAP:
+		case udpCoAP, udpMQTTSN:
 			n -= d.message(f, p, b, in)
 		}
 	}
 	d.count(&d.layers.Payload, n, in)
 }
 
-// message counts a CoAP message's header and returns its length; 0 if it is
-// something else.
+// mqttsn reports whether a flow is MQTT-SN's, by its port: its messages have no
+// mark of their own.
+func (k *flowKey) mqttsn() bool { return k.wellKnown(portMQTTSN, portMQTTUDP, portMQTTSecureUD) }
+
+// message counts the header of a CoAP or MQTT-SN message and returns its length;
+// 0 if it is something else.
 func (d *dissection) message(f *udpFlow, p *Packet, b []byte, in bool) (header int) {
+	if f.key.mqttsn() {
+		return d.snMessage(f, p, b, in)
+	}
 	m, ok := parseCoAP(b)
 	if !ok {
 		return 0
@@ -92,10 +103,26 @@ func (d *dissection) message(f *udpFlow, p *Packet, b []byte, in bool) (header i
 	return m.header
 }
 
+func (d *dissection) snMessage(f *udpFlow, p *Packet, b []byte, in bool) (header int) {
+	m, ok := parseMQTTSN(b)
+	if !ok {
+		return 0
+	}
+	if repeat, arrives := f.sn.repeat(p, &m); in && repeat {
+		d.mqttsn++
+		if arrives && d.trace.FatesKnown {
+			d.mqttsnSpurious++
+		}
+	}
+	d.count(&d.layers.Protocol, m.header, in)
+	return m.header
+}
+
 func (d *dissection) dtlsDatagram(f *udpFlow, p *Packet, b []byte, in bool) {
 	for _, r := range f.session.Datagram(int(p.Dir), b) {
 		if r.Restart { // message IDs belong to a session, RFC 7252 section 9.1.1
 			clear(f.coap)
+			f.sn = snTracker{}
 		}
 		if in {
 			d.dtls += int64(r.Repeats)

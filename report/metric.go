@@ -50,14 +50,14 @@ var (
 		name: "retransmissions", title: "retransmissions", per: 1, format: count,
 		of: func(r *Record) float64 {
 			x := r.Retransmissions
-			return float64(x.TCP + x.CoAP + x.DTLS)
+			return float64(x.TCP + x.CoAP + x.DTLS + x.MQTTSN)
 		}, has: always,
 	}
 	spurious = &metric{
 		name: "retransmissions_spurious", title: "spurious retransmissions", per: 1, format: count,
 		of: func(r *Record) float64 {
 			x := r.Retransmissions
-			return float64(x.TCPSpurious + x.CoAPSpurious)
+			return float64(x.TCPSpurious + x.CoAPSpurious + x.MQTTSNSpurious)
 		}, has: always,
 	}
 	wastedPerInterruption = &metric{

@@ -104,7 +104,7 @@ func groupRow(name string, g *group, style Style) []string {
 		g.stat(func(r *measure.Result) float64 { return float64(r.Up.Bytes + r.Down.Bytes) }, count),
 		g.stat(func(r *measure.Result) float64 {
 			x := r.Retransmissions
-			return float64(x.TCP + x.CoAP + x.DTLS)
+			return float64(x.TCP + x.CoAP + x.DTLS + x.MQTTSN)
 		}, count),
 		g.stat(func(r *measure.Result) float64 { return r.CompletionS }, seconds),
 		g.stat(func(r *measure.Result) float64 { return r.EnergyJ }, joules),

@@ -173,7 +173,7 @@ func TestUpdatesComplete(t *testing.T) {
 func tshark(t *testing.T, file, filter string, fields ...string) []string {
 	t.Helper()
 	// By default Wireshark takes a segment that fills a gap for an overlap.
-	args := []string{"-r", file, "-o", "tcp.reassemble_out_of_order:TRUE", "-Y", filter, "-T", "fields", "-e", "frame.number"}
+	args := []string{"-r", file, "-o", "tcp.reassemble_out_of_order:TRUE", "-d", "udp.port==1883,mqttsn", "-Y", filter, "-T", "fields", "-e", "frame.number"}
 	for _, f := range fields {
 		args = append(args, "-e", f)
 	}
@@ -185,7 +185,8 @@ func tshark(t *testing.T, file, filter string, fields ...string) []string {
 }
 
 // TestTshark asks the field's own dissector: it counts what we count, finds
-// nothing malformed, and reads MQTT and CoAP with the keys in the capture.
+// nothing malformed, and reads MQTT, MQTT-SN, CoAP and HTTP with the keys in the
+// capture.
 func TestTshark(t *testing.T) {
 	if _, err := exec.LookPath("tshark"); err != nil {
 		if os.Getenv("THINLINK_REQUIRE_TSHARK") == "1" {
@@ -195,7 +196,10 @@ func TestTshark(t *testing.T) {
 	}
 	dir := t.TempDir()
 	results := thinlink(t, "run", "paper-2020", "-p", "nbiot", "--set", "link.loss=3%", "--set", "image=128KiB", "--seed", "3", "-o", dir)
+	results = append(results, thinlink(t, "run", "connect,observe,command", "-p", "nbiot", "--set", "link.loss=5%", "--seed", "5", "-o", dir,
+		"--stack", "mqtt5,mqtt5-alias-cbor,mqtt-azure,mqtt-qos1,mqtt-sn,coap,https", "--set", "stack.mqttsn.security=nosec")...)
 	const counted = `frame.interface_name == "window"`
+	protocols := map[string]string{"mqtt-sn": "mqttsn", "https": "http", "coap": "coap"}
 	for _, r := range results {
 		file := filepath.Join(dir, r.Files.PCAPNG)
 		lines := tshark(t, file, counted, "ip.len")
@@ -221,9 +225,13 @@ func TestTshark(t *testing.T) {
 		if bad := tshark(t, file, "_ws.malformed"); len(bad) > 0 {
 			t.Errorf("%s: tshark finds packets malformed: %v", r.Files.PCAPNG, bad)
 		}
-		protocol := "coap"
-		if strings.HasPrefix(r.Stack, "mqtt") {
+		protocol := protocols[r.Stack]
+		switch {
+		case protocol != "":
+		case strings.HasPrefix(r.Stack, "mqtt"):
 			protocol = "mqtt"
+		default:
+			protocol = "coap"
 		}
 		if len(tshark(t, file, protocol)) == 0 {
 			t.Errorf("%s: tshark decrypts no %s", r.Files.PCAPNG, protocol)
