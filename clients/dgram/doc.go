@@ -1,5 +1,5 @@
 // Package dgram joins stacks over datagrams, in the clear or by DTLS 1.2 with
-// certificates: what LwM2M, plain CoAP and MQTT-SN have in common below their
+// certificates or pre-shared keys: what LwM2M, plain CoAP and MQTT-SN have in common below their
 // messages.
 //
 // A Mux shares one server socket among its Peers, by address or by DTLS
@@ -10,6 +10,7 @@
 //	defer s.Close()
 //	conn, err := dgram.Dial(ctx, pc, to, "platform.test", cred, dgram.DefaultConfig(), false, keyLog)
 //
-// A conn keeps message boundaries: one Read is one datagram. Limitations: DTLS
-// by pre-shared keys or raw public keys, and session resumption, are missing.
+// A conn keeps message boundaries: one Read is one datagram. Limitations: raw
+// public keys (RFC 7250) are missing, since pion/dtls does not negotiate
+// certificate types; sessions are resumed with pre-shared keys only.
 package dgram

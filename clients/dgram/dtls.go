@@ -48,14 +48,27 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// cipherSuite is that of the reference experiment. RFC 7925 section 4.4
-// mandates its sibling with CCM_8, whose records are 8 bytes shorter.
-const cipherSuite = dtls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256
+// Cipher suites. That with certificates is the reference experiment's; RFC 7925
+// section 4.4 mandates its sibling with CCM_8, whose records are 8 bytes shorter.
+// With pre-shared keys a device offers the mandatory one (section 4.2), and a
+// server takes what other clients may prefer, too.
+const (
+	certificateSuite = dtls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256
+	pskSuite         = dtls.TLS_PSK_WITH_AES_128_CCM_8
+)
 
-// Credentials are what one end needs for DTLS.
+// Credentials are what one end needs for DTLS: a certificate and the root that
+// it trusts, or pre-shared keys.
 type Credentials struct {
 	Cert tls.Certificate
 	Pool *x509.CertPool
+	// Key finds the key of an identity, which a client also presents; nil is
+	// for certificates.
+	Key      func(identity string) ([]byte, error)
+	Identity string
+	// Sessions, if not nil, resumes sessions (RFC 5246 section 7.3). pion/dtls
+	// does not resume one in which the client has shown a certificate.
+	Sessions dtls.SessionStore
 }
 
 // NewCredentials parses an end's certificate and the root it trusts.
@@ -65,7 +78,7 @@ func NewCredentials(m *pki.Material, c pki.Credential) (Credentials, error) {
 		return Credentials{}, err
 	}
 	pool, err := m.Pool()
-	return Credentials{cert, pool}, err
+	return Credentials{Cert: cert, Pool: pool}, err
 }
 
 // silent keeps pion from writing to standard output.
@@ -73,17 +86,30 @@ var silent = &logging.DefaultLoggerFactory{Writer: io.Discard, DefaultLogLevel: 
 
 // options are common to client and server.
 func (c Credentials) options(cfg Config) []dtls.Option {
-	return []dtls.Option{
-		dtls.WithCertificates(c.Cert),
-		dtls.WithCipherSuites(cipherSuite),
-		// RFC 7925 section 4.4 mandates this one; X25519 would be smaller.
-		dtls.WithEllipticCurves(elliptic.P256),
-		dtls.WithSignatureSchemes(tls.ECDSAWithP256AndSHA256),
-		dtls.WithRootCAs(c.Pool),
+	list := []dtls.Option{
 		dtls.WithFlightInterval(cfg.FlightInterval),
 		dtls.WithMTU(cfg.MTU),
 		dtls.WithLoggerFactory(silent),
 	}
+	if c.Sessions != nil {
+		list = append(list, dtls.WithSessionStore(c.Sessions))
+	}
+	if c.Key != nil {
+		return append(list, dtls.WithPSK(func(identity []byte) ([]byte, error) {
+			if c.Identity != "" { // a client: what the server hints at does not matter
+				return c.Key(c.Identity)
+			}
+			return c.Key(string(identity))
+		}))
+	}
+	return append(list,
+		dtls.WithCertificates(c.Cert),
+		dtls.WithCipherSuites(certificateSuite),
+		// RFC 7925 section 4.4 mandates this one; X25519 would be smaller.
+		dtls.WithEllipticCurves(elliptic.P256),
+		dtls.WithSignatureSchemes(tls.ECDSAWithP256AndSHA256),
+		dtls.WithRootCAs(c.Pool),
+	)
 }
 
 // Dial performs the handshake with a server of that name over pc, which the
@@ -94,6 +120,9 @@ func Dial(ctx context.Context, pc net.PacketConn, to net.Addr, name string, cred
 		opts = append(opts, o)
 	}
 	opts = append(opts, dtls.WithServerName(name), dtls.WithKeyLogWriter(keyLog))
+	if cred.Key != nil {
+		opts = append(opts, dtls.WithPSKIdentityHint([]byte(cred.Identity)), dtls.WithCipherSuites(pskSuite))
+	}
 	if connectionID {
 		opts = append(opts, dtls.WithConnectionIDGenerator(dtls.OnlySendCIDGenerator()))
 	}
@@ -111,7 +140,11 @@ func Accept(ctx context.Context, p *Peer, cred Credentials, cfg Config, newID fu
 	for _, o := range cred.options(cfg) {
 		opts = append(opts, o)
 	}
-	opts = append(opts, dtls.WithClientAuth(dtls.RequireAndVerifyClientCert), dtls.WithClientCAs(cred.Pool))
+	if cred.Key != nil {
+		opts = append(opts, dtls.WithCipherSuites(pskSuite, dtls.TLS_PSK_WITH_AES_128_GCM_SHA256, dtls.TLS_PSK_WITH_AES_128_CCM))
+	} else {
+		opts = append(opts, dtls.WithClientAuth(dtls.RequireAndVerifyClientCert), dtls.WithClientCAs(cred.Pool))
+	}
 	if newID != nil {
 		opts = append(opts, dtls.WithConnectionIDGenerator(func() []byte { return newID(p) }))
 	}
@@ -142,9 +175,13 @@ func handshake(ctx context.Context, conn *dtls.Conn, pc io.Closer, cfg Config) e
 	return fmt.Errorf("DTLS handshake: %w", err)
 }
 
-// PeerName is the common name in the certificate of a peer.
+// PeerName is the common name in the certificate of a peer, or the identity of
+// its pre-shared key.
 func PeerName(conn *dtls.Conn) (string, error) {
 	state, ok := conn.ConnectionState()
+	if ok && len(state.IdentityHint) > 0 {
+		return string(state.IdentityHint), nil
+	}
 	if !ok || len(state.PeerCertificates) == 0 {
 		return "", errors.New("DTLS: no peer certificate")
 	}

@@ -92,17 +92,14 @@ func (l *link) leave(on context.Context) {
 func newDevice(opt *Options, env *clients.Env, reboot func()) (*device, error) {
 	d := &device{opt: opt, env: env, reboot: reboot, due: make(chan struct{}, 1)}
 	port := portCoAP
-	if opt.Security == Certificate {
+	if opt.secure() {
 		port = portCoAPS
 	}
 	d.server = env.At(uint16(port))
-	if env.PKI != nil {
-		var err error
-		if d.cred, err = dgram.NewCredentials(env.PKI, env.PKI.Device); err != nil {
-			return nil, err
-		}
-	}
 	var err error
+	if d.cred, err = opt.deviceCredentials(env); err != nil {
+		return nil, err
+	}
 	if d.update, err = newUpdater(d); err != nil {
 		return nil, err
 	}
@@ -176,7 +173,7 @@ func (d *device) enter(ctx context.Context) error {
 	if old != nil {
 		old.abort()
 	}
-	l, err := d.dialDatagrams(ctx, d.server, d.opt.Security == Certificate, &dispatcher{d.tree.As(shortServerID), d.obs, d.update.push})
+	l, err := d.dialDatagrams(ctx, d.server, d.opt.secure(), &dispatcher{d.tree.As(shortServerID), d.obs, d.update.push})
 	if err != nil {
 		return err
 	}

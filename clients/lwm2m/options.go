@@ -16,6 +16,7 @@ import (
 // Values of Options.Security.
 const (
 	NoSec       = "nosec"       // plain CoAP on port 5683
+	PSK         = "psk"         // DTLS 1.2 with a pre-shared key, port 5684
 	Certificate = "certificate" // DTLS 1.2 with certificates on both sides, port 5684
 )
 
@@ -35,8 +36,16 @@ const (
 
 // Options configure a stack. DefaultOptions has the defaults.
 type Options struct {
-	// Security is NoSec or Certificate.
-	Security string `conf:"security" doc:"how CoAP is secured" enum:"nosec,certificate"`
+	// Security is NoSec, PSK or Certificate.
+	Security string `conf:"security" doc:"how CoAP is secured" enum:"nosec,psk,certificate"`
+	// PSKIdentity and PSKKey are the device's pre-shared key. Without them the
+	// identity is the device's name, and both ends derive a key of 16 bytes from
+	// the run's secret.
+	PSKIdentity string `conf:"psk_identity" doc:"identity of the pre-shared key; empty is the device's name"`
+	PSKKey      string `conf:"psk_key" doc:"pre-shared key in hexadecimal; empty is one of the run's own"`
+	// Resumption says where the device remembers its DTLS session, to resume it
+	// by an abbreviated handshake: nowhere, in memory, or over a reboot.
+	Resumption string `conf:"resumption" doc:"where the device remembers DTLS sessions to resume them: memory forgets at a reboot" enum:"none,memory,flash"`
 	// ConnectionID negotiates a DTLS connection ID towards the server
 	// (RFC 9146), which keeps the session alive when the device's address
 	// changes. It costs 7 bytes in each record from the device.
@@ -140,8 +149,9 @@ type CoAPOptions struct {
 func DefaultOptions() Options {
 	dtls := dgram.DefaultConfig()
 	return Options{
-		Security: Certificate,
-		DTLS:     DTLSOptions{dtls, dtls},
+		Security:   Certificate,
+		Resumption: ResumeNone,
+		DTLS:       DTLSOptions{dtls, dtls},
 		// A device certificate of about 860 bytes: handshake, registration and
 		// its response then take 2,910 bytes of IP, 2,814 measured with Anjay.
 		PKI:      pki.Options{Key: pki.P256, Chain: 1, DevicePadding: 400},
@@ -174,8 +184,18 @@ func DefaultOptions() Options {
 func (o *Options) Validate() error {
 	seconds := func(d time.Duration) bool { return d >= 0 && d%time.Second == 0 }
 	switch {
-	case o.Security != NoSec && o.Security != Certificate:
-		return fmt.Errorf("lwm2m: security %q: want nosec or certificate", o.Security)
+	case !slices.Contains([]string{NoSec, PSK, Certificate}, o.Security):
+		return fmt.Errorf("lwm2m: security %q: want nosec, psk or certificate", o.Security)
+	case o.Security != PSK && (o.PSKIdentity != "" || o.PSKKey != ""):
+		return fmt.Errorf("lwm2m: psk_identity, psk_key: security is %s, not psk", o.Security)
+	case o.badKey():
+		return fmt.Errorf("lwm2m: psk_key %q: want 1 to 64 bytes in hexadecimal", o.PSKKey)
+	case !slices.Contains([]string{ResumeNone, ResumeMemory, ResumeFlash}, o.Resumption):
+		return fmt.Errorf("lwm2m: resumption %q: want none, memory or flash", o.Resumption)
+	case o.Resumption != ResumeNone && o.Security != PSK:
+		return fmt.Errorf("lwm2m: resumption %s: wants security psk: sessions with client certificates are not resumed", o.Resumption)
+	case o.Security == PSK && o.Delivery == CoAPTCPPull:
+		return fmt.Errorf("lwm2m: delivery %s: wants security nosec or certificate: TLS has no pre-shared keys here", o.Delivery)
 	case o.Security == Certificate && o.PKI.Key != pki.P256:
 		return fmt.Errorf("lwm2m: pki.key %q: the cipher suite needs p256", o.PKI.Key)
 	case o.ConnectionID && o.Security == NoSec:

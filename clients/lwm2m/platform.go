@@ -71,7 +71,9 @@ func NewPlatform(opt Options, env *clients.Env) (*Platform, error) {
 
 var errNoPKI = errors.New("lwm2m: security or delivery needs certificates, and there are none")
 
-func (o *Options) needsPKI() bool { return o.Security == Certificate || o.Delivery == HTTPSPull }
+func (o *Options) needsPKI() bool {
+	return o.Security == Certificate || o.Security == PSK && o.PSKKey == "" || o.Delivery == HTTPSPull
+}
 
 func (p *Platform) start() (err error) {
 	accepted := 0

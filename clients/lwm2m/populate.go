@@ -14,8 +14,11 @@ import (
 // populate fills the tree.
 func (d *device) populate() {
 	scheme, mode := "coap", int64(3)
-	if d.opt.Security == Certificate {
+	if d.opt.secure() {
 		scheme, mode = "coaps", 2
+	}
+	if d.opt.Security == PSK {
+		mode = 0
 	}
 	d.tree.Add(objects.Security, 0, &tree.Instance{Values: model.Values{0: scheme + "://" + d.server.String(), 1: false, 2: mode, 10: int64(1)}})
 	d.tree.Add(objects.Server, 0, &tree.Instance{

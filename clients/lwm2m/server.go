@@ -79,18 +79,18 @@ type pack struct {
 func newServer(opt *Options, env *clients.Env, reg *registry, packages *packages, sent func(*registration, []model.Node) error, accepted int) (*server, error) {
 	s := &server{opt: opt, env: env, registry: reg, packages: packages, sent: sent, accepted: accepted}
 	port := portCoAP
-	if opt.Security == Certificate {
+	if opt.secure() {
 		port = portCoAPS
-		var err error
-		if s.cred, err = dgram.NewCredentials(env.PKI, env.PKI.Server); err != nil {
-			return nil, err
-		}
+	}
+	var err error
+	if s.cred, err = opt.platformCredentials(env, new(dgram.Sessions)); err != nil {
+		return nil, err
 	}
 	pc, err := env.Platform.ListenPacket("udp", env.At(uint16(port)).String())
 	if err != nil {
 		return nil, err
 	}
-	s.pc, s.mux = pc, dgram.NewMux(pc, opt.Security == Certificate)
+	s.pc, s.mux = pc, dgram.NewMux(pc, opt.secure())
 	s.mux.Accepted, s.mux.Drop = s.accept, s.dropped
 	s.ids = &dgram.IDs{Rand: generator(env.Seed, streamServerIDs, accepted), Mux: s.mux}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -137,7 +137,7 @@ func (s *server) accept(p *peer) {
 func (s *server) serve(p *peer) error {
 	var conn net.Conn = p
 	identity := ""
-	if s.opt.Security == Certificate {
+	if s.opt.secure() {
 		var newID func(*peer) []byte
 		if s.opt.ConnectionID {
 			newID = s.ids.Next

@@ -62,7 +62,7 @@ func (w *world) steps() {
 }
 
 func TestSteps(t *testing.T) {
-	for _, security := range []string{NoSec, Certificate} {
+	for _, security := range []string{NoSec, PSK, Certificate} {
 		t.Run(security, func(t *testing.T) {
 			opt := DefaultOptions()
 			opt.Security = security
@@ -79,7 +79,7 @@ func TestSteps(t *testing.T) {
 					t.Errorf("the device has %v", v)
 				}
 				keys := regexp.MustCompile(`^(CLIENT_RANDOM [0-9a-f]{64} [0-9a-f]{96}\n)*$`)
-				want := map[string]int{NoSec: 0, Certificate: 2}[security] // registration and download
+				want := map[string]int{NoSec: 0, PSK: 2, Certificate: 2}[security] // registration and download
 				if s := w.keys.String(); !keys.MatchString(s) || strings.Count(s, "\n") != want {
 					t.Errorf("key log: %q", s)
 				}

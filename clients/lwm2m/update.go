@@ -72,7 +72,7 @@ const deliveryBoth = int64(2)
 // protocols are those that the device can pull with.
 func (u *updater) protocols() []FirmwareProtocol {
 	list := []FirmwareProtocol{ProtocolCoAP, ProtocolCoAPTCP}
-	if u.device.opt.Security == Certificate {
+	if u.device.opt.secure() {
 		list = []FirmwareProtocol{ProtocolCoAPS, ProtocolCoAPTLS}
 	}
 	if u.device.env.PKI != nil {

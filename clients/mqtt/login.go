@@ -2,10 +2,8 @@ package mqtt
 
 import (
 	"crypto/hmac"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -31,16 +29,15 @@ func keyOf(opt Options, env *clients.Env, device string) ([]byte, error) {
 		return key, nil
 	case opt.Password != "":
 		return []byte(opt.Password), nil
-	case env.PKI == nil || len(env.PKI.Secret) == 0:
-		return nil, errors.New("auth password: want mqtt.password, since these certificates came without a secret")
 	}
-	h := hmac.New(sha256.New, env.PKI.Secret)
-	h.Write([]byte(device))
-	if key := h.Sum(nil); opt.Topics == "azure" {
+	key, err := env.PKI.DeviceKey("mqtt", device)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("auth password: want mqtt.password: %w", err)
+	case opt.Topics == "azure":
 		return key, nil
-	} else {
-		return []byte(hex.EncodeToString(key[:16])), nil
 	}
+	return []byte(hex.EncodeToString(key[:16])), nil
 }
 
 // login is the device's user name and password; both are empty if its

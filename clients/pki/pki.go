@@ -7,8 +7,10 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -92,6 +94,19 @@ func New(opt Options) (*Material, error) {
 	}
 	m.Device, err = a.Device(DeviceName)
 	return m, err
+}
+
+// ErrNoSecret says that material which was not made here derives no keys.
+var ErrNoSecret = errors.New("pki: no secret to derive keys from")
+
+// DeviceKey is a key of 32 bytes that both ends derive for a device and a use.
+func (m *Material) DeviceKey(use, device string) ([]byte, error) {
+	if m == nil || len(m.Secret) == 0 {
+		return nil, ErrNoSecret
+	}
+	h := hmac.New(sha256.New, m.Secret)
+	fmt.Fprintf(h, "%s\x00%s", use, device)
+	return h.Sum(nil), nil
 }
 
 // Authority issues certificates below one root.
