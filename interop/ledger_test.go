@@ -20,6 +20,7 @@ import (
 type entry struct {
 	peer, name string
 	result     measure.Result
+	published  float64 // bytes on Ethernet in the reference experiment, 0 is none
 }
 
 // book collects the exchanges of a run.

@@ -105,9 +105,16 @@ type process struct {
 // start runs a peer until it ends or the test does.
 func start(t *testing.T, path string, args ...string) *process {
 	t.Helper()
+	return startWith(t, func(*process) {}, path, args...)
+}
+
+// startWith is start with something to prepare.
+func startWith(t *testing.T, prepare func(*process), path string, args ...string) *process {
+	t.Helper()
 	p := &process{name: filepath.Base(path), cmd: exec.Command(path, args...), done: make(chan struct{}), more: make(chan struct{})}
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	p.cmd.Stdout, p.cmd.Stderr = p, p
+	prepare(p)
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

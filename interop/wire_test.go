@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/netip"
 	"os"
@@ -173,12 +174,33 @@ const quiet = 60 * time.Millisecond // longer than a delayed acknowledgement of 
 func (c *capture) exchange(t *testing.T, name string, f func(t *testing.T)) {
 	t.Helper()
 	t.Run(name, func(t *testing.T) {
+		time.Sleep(quiet) // what came before
 		from := time.Now()
 		f(t)
 		time.Sleep(quiet)
 		if !t.Failed() {
-			result := measure.Judge(c.trace(from, time.Now()))
-			ledger.add(entry{c.peer, name, result})
+			ledger.add(entry{c.peer, name, measure.Judge(c.trace(from, time.Now())), 0})
+		}
+	})
+}
+
+// reference is an exchange of the reference experiment, whose bytes on Ethernet
+// were published.
+func (c *capture) reference(t *testing.T, name string, published float64, f func(t *testing.T)) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) {
+		time.Sleep(quiet) // what came before
+		from := time.Now()
+		f(t)
+		time.Sleep(quiet)
+		result := measure.Judge(c.trace(from, time.Now()))
+		bytes := float64(result.Up.BytesEthernet + result.Down.BytesEthernet)
+		t.Logf("%.0f bytes on Ethernet, published %.0f (%+.1f %%), %d packets", bytes, published, 100*(bytes/published-1), result.Up.Packets+result.Down.Packets)
+		if math.Abs(bytes/published-1) > 0.1 {
+			t.Errorf("more than 10 %% from what was published")
+		}
+		if !t.Failed() {
+			ledger.add(entry{c.peer, name, result, published})
 		}
 	})
 }
