@@ -60,7 +60,7 @@ func TestAWSShadowDelta(t *testing.T) {
 	python := python(t, "AWSIOTPYTHONSDK", "AWSIoTPythonSDK")
 	opt := mqtt.DefaultOptions()
 	creds := newCredentials(t, opt.PKI)
-	c := record(t, "AWSIoTPythonSDK at our platform: shadow")
+	c := record(t, "AWSIoTPythonSDK at our platform")
 	p := mqttPlatform(t, c, creds, opt)
 	d := startScript(t, python, "python/aws_device.py", pki.DeviceName, pki.ServerName, "600", creds.ca, creds.deviceCert, creds.deviceKey)
 	d.do(t, "connect")

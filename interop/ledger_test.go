@@ -23,6 +23,15 @@ type entry struct {
 	published  float64 // bytes on Ethernet in the reference experiment, 0 is none
 }
 
+// reference is what the reference experiment published.
+func (e entry) reference() string {
+	if e.published == 0 {
+		return ""
+	}
+	ethernet := float64(e.result.Up.BytesEthernet + e.result.Down.BytesEthernet)
+	return fmt.Sprintf("%.0f, %+.1f %%", e.published, 100*(ethernet/e.published-1))
+}
+
 // book collects the exchanges of a run.
 type book struct {
 	mu      sync.Mutex
@@ -53,11 +62,12 @@ func (b *book) tables() string {
 		if e.peer != peer {
 			peer = e.peer
 			fmt.Fprintf(&out, "\n### %s\n\n", peer)
-			out.WriteString("| exchange | packets up | down | bytes up | down | IP, TCP, UDP | security | protocol | payload |\n")
-			out.WriteString("|---|---:|---:|---:|---:|---:|---:|---:|---:|\n")
+			out.WriteString("| exchange | packets up | down | bytes up | down | on Ethernet | published | IP, TCP, UDP | security | protocol | payload |\n")
+			out.WriteString("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n")
 		}
 		r := e.result
-		fmt.Fprintf(&out, "| %s | %d | %d | %d | %d | %d | %d | %d | %d |\n", e.name, r.Up.Packets, r.Down.Packets, r.Up.Bytes, r.Down.Bytes,
+		fmt.Fprintf(&out, "| %s | %d | %d | %d | %d | %d | %s | %d | %d | %d | %d |\n", e.name, r.Up.Packets, r.Down.Packets, r.Up.Bytes, r.Down.Bytes,
+			r.Up.BytesEthernet+r.Down.BytesEthernet, e.reference(),
 			r.Layers.IP+r.Layers.Transport, r.Layers.Security, r.Layers.Protocol, r.Layers.Payload)
 	}
 	return out.String()

@@ -1,0 +1,214 @@
+//go:build interop
+
+package interop
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/thinlink/thinlink/clients"
+	"github.com/thinlink/thinlink/clients/lwm2m"
+	"github.com/thinlink/thinlink/clients/pki"
+)
+
+// jars is the class path of a part of Leshan.
+func jars(t *testing.T, pin, part string) string {
+	t.Helper()
+	dir := filepath.Join(cache(t), part+"-"+pinned(t, pin))
+	if _, err := os.Stat(dir); err != nil {
+		missing(t, "%s %s: not installed: make interop does", part, pinned(t, pin))
+	}
+	return filepath.Join(dir, "*")
+}
+
+// leshan is the demo server, driven by its REST interface.
+type leshan struct{ *process }
+
+// The REST interface is outside the wire that is captured.
+const leshanWeb = "127.0.0.1:8080"
+
+func startLeshan(t *testing.T, creds *credentials) *leshan {
+	t.Helper()
+	path := jars(t, "LESHAN_SERVER_DEMO", "leshan-server-demo")
+	java := program(t, "JAVA", "default-jdk-headless", []string{"-version"}, "java")
+	trust := filepath.Join(t.TempDir(), "trust")
+	must(t, os.Mkdir(trust, 0o700))
+	must(t, os.WriteFile(filepath.Join(trust, "root.der"), creds.Root, 0o600))
+	here, err := os.Getwd()
+	must(t, err)
+	p := startWith(t, inTempDir(t), java, "-Dlogback.configurationFile="+filepath.Join(here, "leshan", "logback.xml"),
+		"--add-opens=java.base/java.util=ALL-UNNAMED", "--add-opens=java.base/java.net=ALL-UNNAMED", "--add-opens=java.base/java.lang=ALL-UNNAMED",
+		"-cp", path, "org.eclipse.leshan.server.demo.LeshanServerDemo", "-m", filepath.Join(here, "leshan", "models"),
+		"-lh", platformAddr.String(), "-slh", platformAddr.String(), "-wh", "127.0.0.1", "-wp", "8080",
+		"-cert", creds.serverCert, "-prik", file(t, "key.der", creds.Server.Key), "-truststore", trust)
+	p.expect(t, "(?i)web server started|Started ServerConnector", patience)
+	return &leshan{p}
+}
+
+// inTempDir runs a peer where it may leave files.
+func inTempDir(t *testing.T) func(*process) {
+	return func(p *process) { p.cmd.Dir = t.TempDir() }
+}
+
+// call makes a REST call and returns what it answered, which must be a success.
+func (l *leshan) call(t *testing.T, method, path string, body any) map[string]any {
+	t.Helper()
+	var in io.Reader
+	if body != nil {
+		b, err := json.Marshal(body)
+		must(t, err)
+		in = bytes.NewReader(b)
+	}
+	req, err := http.NewRequestWithContext(within(t, patience), method, "http://"+leshanWeb+"/api/"+path, in)
+	must(t, err)
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(req)
+	must(t, err)
+	defer resp.Body.Close()
+	out, err := io.ReadAll(resp.Body)
+	must(t, err)
+	if resp.StatusCode/100 != 2 {
+		t.Fatalf("Leshan: %s %s: %s: %s", method, path, resp.Status, out)
+	}
+	var v map[string]any
+	if len(out) > 0 && out[0] == '{' {
+		must(t, json.Unmarshal(out, &v))
+	}
+	return v
+}
+
+// operate has the server perform an operation on the device and returns its
+// response's status and content.
+func (l *leshan) operate(t *testing.T, method, path string, body any, query ...string) (status string, content any) {
+	t.Helper()
+	v := l.call(t, method, "clients/"+pki.DeviceName+path+"?timeout=20&"+strings.Join(query, "&"), body)
+	status, _ = v["status"].(string)
+	return status, v["content"]
+}
+
+// wants performs an operation and holds its response to a status.
+func (l *leshan) wants(t *testing.T, want, method, path string, body any, query ...string) any {
+	t.Helper()
+	status, content := l.operate(t, method, path, body, query...)
+	if !strings.HasPrefix(status, want) {
+		t.Errorf("%s %s %v: %s, want %s", method, path, query, status, want)
+	}
+	return content
+}
+
+// value is that of a single resource in a response's content.
+func value(content any) string {
+	m, _ := content.(map[string]any)
+	return fmt.Sprint(m["value"])
+}
+
+// events follows what the server says of a device until the test ends.
+func (l *leshan) events(t *testing.T) *feed {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+leshanWeb+"/event?ep="+url.QueryEscape(pki.DeviceName), nil)
+	must(t, err)
+	req.Header.Set("Accept", "text/event-stream")
+	resp, err := http.DefaultClient.Do(req)
+	must(t, err)
+	f := &feed{process{name: "Leshan's events", done: make(chan struct{}), more: make(chan struct{})}}
+	go func() {
+		defer close(f.done)
+		defer resp.Body.Close()
+		io.Copy(&f.process, resp.Body)
+	}()
+	return f
+}
+
+// feed is a stream of events, read like a process's output.
+type feed struct{ process }
+
+// lwm2mDevice is ours at the platform's address.
+func lwm2mDevice(t *testing.T, c *capture, creds *credentials, edit func(*lwm2m.Options)) *lwm2m.Device {
+	t.Helper()
+	opt := lwm2m.DefaultOptions()
+	opt.DTLS.Device.FlightInterval = time.Second
+	edit(&opt)
+	d, err := lwm2m.NewDevice(opt, deviceEnv(t, c, creds))
+	must(t, err)
+	t.Cleanup(func() { d.Close() })
+	return d
+}
+
+// TestLeshanServer has our LwM2M device at Leshan's demo server.
+func TestLeshanServer(t *testing.T) {
+	creds := newCredentials(t, lwm2m.DefaultOptions().PKI)
+	c := record(t, "our LwM2M device at Leshan's demo server")
+	l := startLeshan(t, creds)
+	l.call(t, http.MethodPut, "security/clients", map[string]any{"endpoint": pki.DeviceName, "x509": true})
+	for _, security := range []string{lwm2m.NoSec, lwm2m.Certificate} {
+		t.Run(security, func(t *testing.T) { manageByLeshan(t, c, l, creds, security) })
+	}
+}
+
+func manageByLeshan(t *testing.T, c *capture, l *leshan, creds *credentials, security string) {
+	if security == lwm2m.NoSec {
+		l.call(t, http.MethodDelete, "security/clients/"+pki.DeviceName, nil)
+	} else {
+		l.call(t, http.MethodPut, "security/clients", map[string]any{"endpoint": pki.DeviceName, "x509": true})
+	}
+	news := l.events(t)
+	d := lwm2mDevice(t, c, creds, func(o *lwm2m.Options) {
+		o.Security, o.Objects, o.Extended, o.Lifetime = security, []int{3303}, true, 6*time.Second
+	})
+	reading := clients.Reading{Text: "a", Integer: 1, Float: 20.5, Boolean: true}
+	c.exchange(t, security+": register", func(t *testing.T) {
+		must(t, d.Connect(within(t, patience), reading, nil))
+		news.expect(t, "event: REGISTRATION", 5*time.Second)
+	})
+	c.exchange(t, security+": registration update", func(t *testing.T) { news.expect(t, "event: UPDATED", 8*time.Second) })
+	for _, format := range []string{"TLV", "JSON", "SENML_JSON", "SENML_CBOR"} {
+		c.exchange(t, security+": read an instance in "+format, func(t *testing.T) {
+			content := fmt.Sprint(l.wants(t, "CONTENT", http.MethodGet, "/3/0", nil, "format="+format))
+			if !strings.Contains(content, "thinlink") {
+				t.Errorf("content %s", content)
+			}
+		})
+	}
+	c.exchange(t, security+": read an object", func(t *testing.T) { l.wants(t, "CONTENT", http.MethodGet, "/1", nil, "format=TLV") })
+	c.exchange(t, security+": read a resource as text", func(t *testing.T) {
+		if got := value(l.wants(t, "CONTENT", http.MethodGet, "/3/0/0", nil, "format=TEXT")); got != "thinlink" {
+			t.Errorf("manufacturer %q", got)
+		}
+	})
+	c.exchange(t, security+": read what is not there", func(t *testing.T) { l.wants(t, "NOT_FOUND", http.MethodGet, "/3/7", nil) })
+	c.exchange(t, security+": write a resource as text", func(t *testing.T) {
+		l.wants(t, "CHANGED", http.MethodPut, "/1/0/1", map[string]any{"id": 1, "value": 8}, "format=TEXT")
+		if got := value(l.wants(t, "CONTENT", http.MethodGet, "/1/0/1", nil)); got != "8" {
+			t.Errorf("lifetime %q", got)
+		}
+	})
+	for _, format := range []string{"TLV", "SENML_JSON", "SENML_CBOR"} {
+		c.exchange(t, security+": write a resource in "+format, func(t *testing.T) {
+			l.wants(t, "CHANGED", http.MethodPut, "/1/0/1", map[string]any{"id": 1, "value": 9}, "format="+format)
+		})
+	}
+	c.exchange(t, security+": discover", func(t *testing.T) { l.call(t, http.MethodGet, "clients/"+pki.DeviceName+"/3/discover", nil) })
+	c.exchange(t, security+": execute registration update trigger", func(t *testing.T) {
+		l.wants(t, "CHANGED", http.MethodPost, "/1/0/8", nil)
+	})
+	for _, format := range []string{"TLV", "JSON", "SENML_JSON", "SENML_CBOR"} {
+		c.exchange(t, security+": observe an instance in "+format+", two notifications, cancel", func(t *testing.T) {
+			l.wants(t, "CONTENT", http.MethodPost, "/33650/0/observe", nil, "format="+format)
+			for range 2 {
+				reading.Integer++
+				must(t, d.Report(within(t, patience), reading, nil))
+				news.expect(t, fmt.Sprintf(`event: NOTIFICATION\s+data: .*"res":"/33650/0".*"value":"?%d\b`, reading.Integer), 5*time.Second)
+			}
+			l.call(t, http.MethodDelete, "clients/"+pki.DeviceName+"/33650/0/observe?timeout=20", nil)
+		})
+	}
+}
