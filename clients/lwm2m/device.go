@@ -2,6 +2,7 @@ package lwm2m
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"github.com/thinlink/thinlink/clients/lwm2m/content"
@@ -37,6 +38,8 @@ type device struct {
 	opt    *Options
 	env    *clients.Env
 	cred   credentials
+	doze   sleeper
+	ticket tls.ClientSessionCache // of HTTPS downloads; nil asks for none
 	server netip.AddrPort
 	tree   *tree.Tree
 	obs    *observers
@@ -99,6 +102,12 @@ func newDevice(opt *Options, env *clients.Env, reboot func()) (*device, error) {
 	var err error
 	if d.cred, err = opt.deviceCredentials(env); err != nil {
 		return nil, err
+	}
+	if opt.Queue {
+		d.doze.awake = opt.Awake
+	}
+	if opt.Resumption != ResumeNone {
+		d.ticket = tls.NewLRUClientSessionCache(1)
 	}
 	if d.update, err = newUpdater(d); err != nil {
 		return nil, err
@@ -227,14 +236,14 @@ func (d *device) open(ctx context.Context, to netip.AddrPort, secure bool) (net.
 		if err != nil {
 			return nil, nil, err
 		}
-		conn = d.traffic.datagrams(conn)
+		conn = d.doze.datagrams(d.traffic.datagrams(conn))
 		return conn, conn, nil
 	}
 	pc, err := d.env.Device.ListenPacket("udp", hostPort(d.env.Device, 0))
 	if err != nil {
 		return nil, nil, err
 	}
-	pc = d.traffic.packets(pc)
+	pc = d.doze.packets(d.traffic.packets(pc))
 	conn, err := dgram.Dial(ctx, pc, net.UDPAddrFromAddrPort(to), d.env.ServerName(), d.cred, d.opt.DTLS.Device, d.opt.ConnectionID, d.env.KeyLog)
 	return conn, pc, err
 }
@@ -261,7 +270,10 @@ func (d *device) register(ctx context.Context) error {
 func (d *device) registerAs(ctx context.Context, version string) error {
 	lifetime := d.tree.Get(objects.Server.ID, 0, objects.ServerLifetime).(int64)
 	req := coap.NewRequest(codes.POST, "/rd",
-		"lwm2m="+version, "ep="+d.env.DeviceName(), "lt="+strconv.FormatInt(lifetime, 10), "b="+d.opt.Binding)
+		"lwm2m="+version, "ep="+d.env.DeviceName(), "lt="+strconv.FormatInt(lifetime, 10), "b="+d.binding(version))
+	if d.opt.Queue && version != content.V10 {
+		req.AddQuery("Q")
+	}
 	req.WithPayload(coap.LinkFormat, content.AppendLinks(nil, d.tree.Registered()))
 	resp, err := d.session().Do(ctx, req)
 	if resp, err = checked("register", resp, err, codes.Created); err != nil {
@@ -273,6 +285,15 @@ func (d *device) registerAs(ctx context.Context, version string) error {
 	d.note("device: registered at %s", resp.LocationPath())
 	d.announce()
 	return nil
+}
+
+// binding is the binding mode of a registration: version 1.0 has queue mode in
+// it, later ones in a parameter of its own (section 6.2.1.2).
+func (d *device) binding(version string) string {
+	if d.opt.Queue && version == content.V10 {
+		return d.opt.Binding + "Q"
+	}
+	return d.opt.Binding
 }
 
 // refresh is a registration update (section 6.2.2), with what has changed. A

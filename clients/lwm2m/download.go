@@ -172,7 +172,7 @@ func (u *updater) pullHTTPS(ctx context.Context, src source) error {
 		Host: d.env.Device, Addr: src.addr.String(), Path: src.url.RequestURI(),
 		TLS: &tls.Config{
 			RootCAs: d.cred.Pool, ServerName: d.env.ServerName(),
-			MaxVersion: tlsVersions[d.opt.TLSVersion], KeyLogWriter: d.env.KeyLog,
+			MaxVersion: tlsVersions[d.opt.TLSVersion], KeyLogWriter: d.env.KeyLog, ClientSessionCache: d.ticket,
 		},
 		Offset: have, ETag: string(etag), IfMatch: true, Stall: d.opt.Stall,
 		Begin: func(rsp httpfile.Response) error {

@@ -30,9 +30,14 @@ func (r *registration) persist(ctx context.Context, try func(context.Context) er
 	defer cancel(nil)
 	defer context.AfterFunc(r.over, func() { cancel(errOver) })()
 	for range r.retries + 1 {
-		if err = try(ctx); !isTimeout(err) {
+		if err = r.wakefulness.wait(ctx); err != nil {
 			break
 		}
+		if err = try(ctx); !isTimeout(err) {
+			r.wakefulness.hear()
+			break
+		}
+		r.wakefulness.miss()
 	}
 	return err
 }

@@ -44,8 +44,9 @@ type Options struct {
 	PSKIdentity string `conf:"psk_identity" doc:"identity of the pre-shared key; empty is the device's name"`
 	PSKKey      string `conf:"psk_key" doc:"pre-shared key in hexadecimal; empty is one of the run's own"`
 	// Resumption says where the device remembers its DTLS session, to resume it
-	// by an abbreviated handshake: nowhere, in memory, or over a reboot.
-	Resumption string `conf:"resumption" doc:"where the device remembers DTLS sessions to resume them: memory forgets at a reboot" enum:"none,memory,flash"`
+	// by an abbreviated handshake: nowhere, in memory, or over a reboot. TLS
+	// tickets of HTTPS downloads are remembered in memory.
+	Resumption string `conf:"resumption" doc:"where the device remembers sessions to resume them: DTLS with pre-shared keys, and tickets of HTTPS downloads, these in memory only; memory forgets at a reboot" enum:"none,memory,flash"`
 	// ConnectionID negotiates a DTLS connection ID towards the server
 	// (RFC 9146), which keeps the session alive when the device's address
 	// changes. It costs 7 bytes in each record from the device.
@@ -64,6 +65,10 @@ type Options struct {
 	UpdateInterval time.Duration `conf:"update_interval" doc:"time between registration updates; 0 is half the lifetime" min:"0s"`
 	// Binding is the transport told at registration.
 	Binding string `conf:"binding" doc:"binding mode" enum:"U"`
+	// Queue is queue mode (section 6.5): the device listens for Awake after its
+	// last message and no longer, and the server waits for it.
+	Queue bool          `conf:"queue" doc:"queue mode: the device sleeps, and the server waits until it hears of it"`
+	Awake time.Duration `conf:"awake" doc:"queue mode: time for which the device listens after its last message" min:"1s"`
 	// RetryCount is how often a device tries again to connect and register,
 	// RetryTimer the first pause, which doubles (section 6.2.1.2). The server
 	// repeats an operation without answer as often, without pause.
@@ -157,6 +162,7 @@ func DefaultOptions() Options {
 		PKI:      pki.Options{Key: pki.P256, Chain: 1, DevicePadding: 400},
 		Lifetime: 20 * time.Minute, // an update every 10 minutes, as in the experiment
 		Binding:  "U",
+		Awake:    93 * time.Second, // MAX_TRANSMIT_WAIT, RFC 7252 section 4.8.2
 		// Appendix E.2: resources 17 and 18, defaults.
 		RetryCount: 5,
 		RetryTimer: 60 * time.Second,
@@ -192,8 +198,8 @@ func (o *Options) Validate() error {
 		return fmt.Errorf("lwm2m: psk_key %q: want 1 to 64 bytes in hexadecimal", o.PSKKey)
 	case !slices.Contains([]string{ResumeNone, ResumeMemory, ResumeFlash}, o.Resumption):
 		return fmt.Errorf("lwm2m: resumption %q: want none, memory or flash", o.Resumption)
-	case o.Resumption != ResumeNone && o.Security != PSK:
-		return fmt.Errorf("lwm2m: resumption %s: wants security psk: sessions with client certificates are not resumed", o.Resumption)
+	case o.Resumption != ResumeNone && o.Security != PSK && o.Delivery != HTTPSPull:
+		return fmt.Errorf("lwm2m: resumption %s: wants security psk, or delivery https-pull for its TLS tickets: DTLS sessions with client certificates are not resumed", o.Resumption)
 	case o.Security == PSK && o.Delivery == CoAPTCPPull:
 		return fmt.Errorf("lwm2m: delivery %s: wants security nosec or certificate: TLS has no pre-shared keys here", o.Delivery)
 	case o.Security == Certificate && o.PKI.Key != pki.P256:
@@ -204,6 +210,8 @@ func (o *Options) Validate() error {
 		return fmt.Errorf("lwm2m: lifetime %v: want whole seconds, at least 1s", o.Lifetime)
 	case o.UpdateInterval < 0 || o.UpdateInterval > o.Lifetime:
 		return fmt.Errorf("lwm2m: update_interval %v: want at most the lifetime, %v", o.UpdateInterval, o.Lifetime)
+	case o.Awake < time.Second:
+		return fmt.Errorf("lwm2m: awake %v: want at least 1s", o.Awake)
 	case o.Binding != "U":
 		return fmt.Errorf("lwm2m: binding %q: want U", o.Binding)
 	case o.RetryCount < 0 || o.RetryCount > 20:

@@ -61,7 +61,7 @@ func NewPlatform(opt Options, env *clients.Env) (*Platform, error) {
 	p := &Platform{opt: &opt, env: env, clients: make(map[string]*client)}
 	p.packages = &packages{byPath: make(map[string]*pack)}
 	p.ctx, p.quit = context.WithCancel(context.Background())
-	p.registry = newRegistry(opt.RetryCount, opt.PlatformVersion, p.registered, p.expired)
+	p.registry = newRegistry(opt.RetryCount, opt.PlatformVersion, opt.Awake, p.registered, p.expired)
 	if err := p.start(); err != nil {
 		_ = p.Close()
 		return nil, fmt.Errorf("lwm2m: platform: %w", err)
@@ -216,6 +216,7 @@ func (p *Platform) received(c *client, reg *registration, resp *coap.Response) {
 
 // reported takes a reading, however it came.
 func (p *Platform) reported(c *client, reg *registration, nodes []model.Node) error {
+	reg.wakefulness.hear()
 	r, err := readingOf(nodes)
 	if err != nil {
 		return err

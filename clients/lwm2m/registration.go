@@ -24,6 +24,8 @@ type registration struct {
 	// over ends when the registration does, or another replaces it.
 	over context.Context
 	end  context.CancelCauseFunc
+	// wakefulness is of a device in queue mode.
+	wakefulness *wakefulness
 
 	mu       sync.Mutex
 	conn     *coap.Conn // over which the device was heard last
@@ -58,6 +60,8 @@ func (r *registration) offers(path model.Path) bool {
 type registry struct {
 	retries int
 	version string // the highest of LwM2M
+	// awake is how long a device in queue mode is taken to listen after a message.
+	awake time.Duration
 	// registered is told of every new registration, expired of every one whose
 	// lifetime has run out. They must not block.
 	registered, expired func(*registration)
@@ -68,9 +72,9 @@ type registry struct {
 	next       int
 }
 
-func newRegistry(retries int, version string, registered, expired func(*registration)) *registry {
+func newRegistry(retries int, version string, awake time.Duration, registered, expired func(*registration)) *registry {
 	return &registry{
-		retries: retries, version: version, registered: registered, expired: expired,
+		retries: retries, version: version, awake: awake, registered: registered, expired: expired,
 		byEndpoint: make(map[string]*registration),
 		byLocation: make(map[string]*registration),
 		next:       1,
@@ -81,6 +85,7 @@ func newRegistry(retries int, version string, registered, expired func(*registra
 type parameters struct {
 	endpoint, version, binding string
 	lifetime                   time.Duration // 0 is not given
+	queue                      bool
 }
 
 // defaultLifetime is a registration's without lt (section 6.2.1).
@@ -96,13 +101,16 @@ func parseParameters(queries []string) (p parameters, ok bool) {
 			p.version = value
 		case "b":
 			p.binding = value
+			p.queue = p.queue || strings.Contains(value, "Q") // version 1.0
 		case "lt":
 			seconds, err := strconv.ParseUint(value, 10, 31)
 			if err != nil || seconds == 0 {
 				return p, false
 			}
 			p.lifetime = time.Duration(seconds) * time.Second
-		case "sms", "Q", "pid":
+		case "Q":
+			p.queue = true
+		case "sms", "pid":
 		default:
 			return p, false
 		}
@@ -127,7 +135,14 @@ func (g *registry) register(r *coap.Request, identity string) *coap.Response {
 	if p.lifetime == 0 {
 		p.lifetime = defaultLifetime
 	}
-	reg := &registration{endpoint: p.endpoint, conn: r.Conn(), links: links, lifetime: p.lifetime, retries: g.retries}
+	reg := &registration{
+		endpoint: p.endpoint, conn: r.Conn(), links: links, lifetime: p.lifetime, retries: g.retries,
+		wakefulness: new(wakefulness),
+	}
+	if p.queue {
+		reg.wakefulness.sleeps(g.awake)
+	}
+	reg.wakefulness.hear()
 	if !g.insert(reg) {
 		return coap.Status(codes.ServiceUnavailable)
 	}
@@ -214,6 +229,7 @@ func (g *registry) update(r *coap.Request, identity string) *coap.Response {
 	if reg.session() != r.Conn() {
 		reg = g.move(reg, r.Conn())
 	}
+	reg.wakefulness.hear()
 	reg.mu.Lock()
 	defer reg.mu.Unlock()
 	if p.lifetime > 0 {
@@ -234,7 +250,7 @@ func (g *registry) move(old *registration, conn *coap.Conn) *registration {
 	old.mu.Lock()
 	reg := &registration{
 		endpoint: old.endpoint, location: old.location, retries: old.retries,
-		conn: conn, links: old.links, lifetime: old.lifetime,
+		conn: conn, links: old.links, lifetime: old.lifetime, wakefulness: old.wakefulness,
 	}
 	old.mu.Unlock()
 	g.remove(old)

@@ -41,7 +41,7 @@ func inRegistry(t *testing.T, identity string, f func(*testServer)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		s := &testServer{t: t}
-		s.registry = newRegistry(0, content.V11,
+		s.registry = newRegistry(0, content.V11, time.Minute,
 			func(r *registration) { s.note(&s.registered, r) },
 			func(r *registration) { s.note(&s.expired, r) })
 		s.connect(identity)
@@ -258,7 +258,7 @@ func TestRegistrationMoves(t *testing.T) {
 // Locations do not run out or repeat while in use.
 func TestLocations(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newRegistry(0, content.V12, nil, nil)
+		g := newRegistry(0, content.V12, time.Minute, nil, nil)
 		defer g.close()
 		g.next = maxRegistrations - 1
 		seen := map[string]bool{}
