@@ -35,15 +35,19 @@ const (
 
 // device is the client: it keeps itself registered and answers the server.
 type device struct {
-	opt    *Options
-	env    *clients.Env
-	cred   credentials
-	doze   sleeper
-	ticket tls.ClientSessionCache // of HTTPS downloads; nil asks for none
-	server netip.AddrPort
-	tree   *tree.Tree
-	obs    *observers
-	update *updater
+	opt  *Options
+	env  *clients.Env
+	cred credentials // for bootstrap server and packages
+	// registrar are the credentials for server, enrolled whether it is known: from
+	// the beginning, or when there is an account.
+	registrar credentials
+	enrolled  bool
+	doze      sleeper
+	ticket    tls.ClientSessionCache // of HTTPS downloads; nil asks for none
+	server    netip.AddrPort
+	tree      *tree.Tree
+	obs       *observers
+	update    *updater
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -63,6 +67,7 @@ type device struct {
 	lifetime int64  // registered, in seconds
 	version  string // of LwM2M, as the server has it
 	stale    bool   // the registered list of objects
+	anew     bool   // the account is to come from the bootstrap server again
 	// dialled numbers the sessions: each draws other message IDs and tokens, as
 	// RFC 7252 section 4.4 wants it, lest the server take a request after a
 	// reboot for one that it has answered.
@@ -103,6 +108,7 @@ func newDevice(opt *Options, env *clients.Env, reboot func()) (*device, error) {
 	if d.cred, err = opt.deviceCredentials(env); err != nil {
 		return nil, err
 	}
+	d.registrar, d.enrolled = d.cred, opt.Bootstrap == BootstrapNone
 	if opt.Queue {
 		d.doze.awake = opt.Awake
 	}
@@ -182,7 +188,10 @@ func (d *device) enter(ctx context.Context) error {
 	if old != nil {
 		old.abort()
 	}
-	l, err := d.dialDatagrams(ctx, d.server, d.opt.secure(), &dispatcher{d.tree.As(shortServerID), d.obs, d.update.push})
+	if err := d.enrol(ctx); err != nil {
+		return err
+	}
+	l, err := d.dialRegistrar(ctx, &dispatcher{d.tree.As(shortServerID), d.obs, d.update.push})
 	if err != nil {
 		return err
 	}
@@ -193,9 +202,18 @@ func (d *device) enter(ctx context.Context) error {
 	return d.register(ctx)
 }
 
+// dialRegistrar opens a session with the server.
+func (d *device) dialRegistrar(ctx context.Context, h coap.Handler) (*link, error) {
+	return d.dialWith(ctx, d.server, d.opt.secure(), d.registrar, h)
+}
+
 // dialDatagrams opens a session with an address over UDP or DTLS.
 func (d *device) dialDatagrams(ctx context.Context, to netip.AddrPort, secure bool, h coap.Handler) (*link, error) {
-	conn, pc, err := d.open(ctx, to, secure)
+	return d.dialWith(ctx, to, secure, d.cred, h)
+}
+
+func (d *device) dialWith(ctx context.Context, to netip.AddrPort, secure bool, cred credentials, h coap.Handler) (*link, error) {
+	conn, pc, err := d.open(ctx, to, secure, cred)
 	if err != nil {
 		return nil, err
 	}
@@ -230,7 +248,7 @@ func (d *device) converse(conn *coap.Conn, pc io.Closer) *link {
 	return l
 }
 
-func (d *device) open(ctx context.Context, to netip.AddrPort, secure bool) (net.Conn, io.Closer, error) {
+func (d *device) open(ctx context.Context, to netip.AddrPort, secure bool, cred credentials) (net.Conn, io.Closer, error) {
 	if !secure {
 		conn, err := d.env.Device.DialContext(ctx, "udp", to.String())
 		if err != nil {
@@ -244,7 +262,7 @@ func (d *device) open(ctx context.Context, to netip.AddrPort, secure bool) (net.
 		return nil, nil, err
 	}
 	pc = d.doze.packets(d.traffic.packets(pc))
-	conn, err := dgram.Dial(ctx, pc, net.UDPAddrFromAddrPort(to), d.env.ServerName(), d.cred, d.opt.DTLS.Device, d.opt.ConnectionID, d.env.KeyLog)
+	conn, err := dgram.Dial(ctx, pc, net.UDPAddrFromAddrPort(to), d.env.ServerName(), cred, d.opt.DTLS.Device, d.opt.ConnectionID, d.env.KeyLog)
 	return conn, pc, err
 }
 

@@ -69,6 +69,10 @@ type Options struct {
 	// last message and no longer, and the server waits for it.
 	Queue bool          `conf:"queue" doc:"queue mode: the device sleeps, and the server waits until it hears of it"`
 	Awake time.Duration `conf:"awake" doc:"queue mode: time for which the device listens after its last message" min:"1s"`
+	// Bootstrap says where the device has its account from: BootstrapNone,
+	// BootstrapClient or BootstrapPack. HoldOff is how long it waits before it asks.
+	Bootstrap string        `conf:"bootstrap" doc:"where the device has its account from: the factory, or a bootstrap server by single writes or in one pack" enum:"none,client,pack"`
+	HoldOff   time.Duration `conf:"hold_off" doc:"time before the device asks the bootstrap server" min:"0s"`
 	// RetryCount is how often a device tries again to connect and register,
 	// RetryTimer the first pause, which doubles (section 6.2.1.2). The server
 	// repeats an operation without answer as often, without pause.
@@ -156,6 +160,7 @@ func DefaultOptions() Options {
 	return Options{
 		Security:   Certificate,
 		Resumption: ResumeNone,
+		Bootstrap:  BootstrapNone,
 		DTLS:       DTLSOptions{dtls, dtls},
 		// A device certificate of about 860 bytes: handshake, registration and
 		// its response then take 2,910 bytes of IP, 2,814 measured with Anjay.
@@ -210,6 +215,12 @@ func (o *Options) Validate() error {
 		return fmt.Errorf("lwm2m: lifetime %v: want whole seconds, at least 1s", o.Lifetime)
 	case o.UpdateInterval < 0 || o.UpdateInterval > o.Lifetime:
 		return fmt.Errorf("lwm2m: update_interval %v: want at most the lifetime, %v", o.UpdateInterval, o.Lifetime)
+	case !slices.Contains([]string{BootstrapNone, BootstrapClient, BootstrapPack}, o.Bootstrap):
+		return fmt.Errorf("lwm2m: bootstrap %q: want none, client or pack", o.Bootstrap)
+	case o.Bootstrap == BootstrapPack && (o.Version != content.V12 || !content.Composite(o.format())):
+		return fmt.Errorf("lwm2m: bootstrap pack: wants version 1.2 and format senml-json, senml-cbor or lwm2m-cbor")
+	case o.HoldOff < 0:
+		return fmt.Errorf("lwm2m: hold_off %v: want a positive time", o.HoldOff)
 	case o.Awake < time.Second:
 		return fmt.Errorf("lwm2m: awake %v: want at least 1s", o.Awake)
 	case o.Binding != "U":

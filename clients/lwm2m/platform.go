@@ -33,6 +33,7 @@ type Platform struct {
 	mu        sync.Mutex
 	server    *server
 	stopFiles func() error // ends the TCP server of packages, if there is one
+	bootstrap *bootstrapServer
 	clients   map[string]*client
 	closed    bool
 
@@ -83,6 +84,11 @@ func (p *Platform) start() (err error) {
 	if p.server, err = newServer(p.opt, p.env, p.registry, p.packages, p.sent, accepted); err != nil {
 		return err
 	}
+	if p.opt.Bootstrap != BootstrapNone {
+		if p.bootstrap, err = p.serveBootstrap(); err != nil {
+			return err
+		}
+	}
 	switch p.opt.Delivery {
 	case HTTPSPull:
 		p.stopFiles, err = p.serveFiles()
@@ -112,6 +118,10 @@ func (p *Platform) stop() {
 	if p.stopFiles != nil {
 		_ = p.stopFiles()
 		p.stopFiles = nil
+	}
+	if p.bootstrap != nil {
+		p.bootstrap.close()
+		p.bootstrap = nil
 	}
 	if p.server != nil {
 		p.server.close()

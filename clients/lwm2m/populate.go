@@ -13,26 +13,21 @@ import (
 
 // populate fills the tree.
 func (d *device) populate() {
-	scheme, mode := "coap", int64(3)
+	scheme, mode := "coap", d.opt.mode()
 	if d.opt.secure() {
-		scheme, mode = "coaps", 2
+		scheme = "coaps"
 	}
-	if d.opt.Security == PSK {
-		mode = 0
-	}
-	d.tree.Add(objects.Security, 0, &tree.Instance{Values: model.Values{0: scheme + "://" + d.server.String(), 1: false, 2: mode, 10: int64(1)}})
-	d.tree.Add(objects.Server, 0, &tree.Instance{
-		Values: model.Values{
+	if d.opt.Bootstrap == BootstrapNone {
+		d.tree.Add(objects.Security, 0, &tree.Instance{Values: model.Values{0: scheme + "://" + d.server.String(), 1: false, 2: mode, 10: int64(1)}})
+		d.tree.Add(objects.Server, 0, d.serverInstance(model.Values{
 			0: int64(1), objects.ServerLifetime: int64(d.opt.Lifetime / time.Second),
 			objects.ServerMinPeriod: int64(0), objects.ServerMaxPeriod: int64(0), 6: false, objects.ServerBinding: d.opt.Binding,
 			objects.ServerMuteSend: d.muteSend(),
-		},
-		OnWrite: d.writeServer,
-		Execute: map[uint16]func(string) error{objects.ServerTrigger: func(string) error {
-			d.askUpdate()
-			return nil
-		}},
-	})
+		}))
+	} else {
+		d.tree.Add(objects.Security, 0, &tree.Instance{Values: model.Values{0: scheme + "://" + d.bootstrapServer().String(), 1: true, 2: mode}})
+		d.tree.Define(objects.Server, nil)
+	}
 	described := &tree.Instance{
 		Values: model.Values{
 			0: "thinlink", 1: "reference", 2: "0001", objects.DeviceFirmware: d.update.flash.Running,
@@ -53,6 +48,21 @@ func (d *device) populate() {
 		OnWrite: d.command,
 	})
 	d.furnish()
+}
+
+// serverInstance is an instance of the server object, whoever gave its values.
+func (d *device) serverInstance(v model.Values) *tree.Instance {
+	execute := map[uint16]func(string) error{objects.ServerTrigger: func(string) error {
+		d.askUpdate()
+		return nil
+	}}
+	if d.opt.Bootstrap != BootstrapNone {
+		execute[objects.ServerBootstrapTrigger] = func(string) error {
+			time.AfterFunc(reaction, d.enrolAnew)
+			return nil
+		}
+	}
+	return &tree.Instance{Values: v, OnWrite: d.writeServer, Execute: execute}
 }
 
 // muteSend is resource 23 of the server object: the factory has activated Send

@@ -30,6 +30,7 @@ const (
 	streamServerCoAP
 	streamDeviceCoAP
 	streamServerTCP
+	streamBootstrap
 )
 
 // generator is the n-th of a stream of random numbers.

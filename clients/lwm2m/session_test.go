@@ -182,7 +182,7 @@ func TestCloseAnytime(t *testing.T) {
 func TestForeignDevice(t *testing.T) {
 	foreign := must(pki.New(DefaultOptions().PKI))
 	inWorld(t, lan(), DefaultOptions(), func(w *world) {
-		w.device().cred.Cert = must(foreign.Device.TLS())
+		w.device().registrar.Cert = must(foreign.Device.TLS())
 		ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
 		defer cancel()
 		if err := w.session.Connect(ctx, reading(0)); err == nil {
@@ -198,7 +198,7 @@ func TestForeignDevice(t *testing.T) {
 func TestForeignServer(t *testing.T) {
 	foreign := must(pki.New(DefaultOptions().PKI))
 	inWorld(t, lan(), DefaultOptions(), func(w *world) {
-		w.device().cred.Pool = must(foreign.Pool())
+		w.device().registrar.Pool = must(foreign.Pool())
 		ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
 		defer cancel()
 		if err := w.session.Connect(ctx, reading(0)); err == nil {

@@ -1,0 +1,182 @@
+package tree
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+
+	"github.com/plgd-dev/go-coap/v3/message"
+	"github.com/plgd-dev/go-coap/v3/message/codes"
+	"github.com/thinlink/thinlink/clients/lwm2m/content"
+	"github.com/thinlink/thinlink/clients/lwm2m/model"
+	"github.com/thinlink/thinlink/clients/lwm2m/objects"
+)
+
+// Bootstrap is the tree as the bootstrap server sees it (section 6.1): it writes
+// whole instances, whatever servers may do with their resources.
+type Bootstrap struct {
+	t *Tree
+	// make completes a new instance of an object with what is not its values.
+	make func(object uint16, v model.Values) *Instance
+}
+
+// Bootstrap is the view of the bootstrap server. made completes instances that
+// it writes.
+func (t *Tree) Bootstrap(made func(object uint16, v model.Values) *Instance) Bootstrap {
+	return Bootstrap{t, made}
+}
+
+// Write is Bootstrap-Write (section 6.1.7.5) of an object, an instance or a
+// resource; of the root it is a pack (Core 1.2 section 6.1.7.7).
+func (b Bootstrap) Write(path model.Path, payload []byte, format message.MediaType) error {
+	b.t.mu.Lock()
+	nodes, err := View{t: b.t, bootstrap: true}.decode(path, format, payload)
+	if err == nil {
+		err = b.store(nodes)
+	}
+	b.t.mu.Unlock()
+	if err != nil {
+		return badRequest(err)
+	}
+	b.t.restructured()
+	return nil
+}
+
+// store puts nodes in place of what their instances had; mu is held.
+func (b Bootstrap) store(nodes []model.Node) error {
+	byInstance := map[model.Path][]model.Node{}
+	for _, n := range nodes {
+		if n.Path.Depth() < model.DepthInstance {
+			return model.Refuse(codes.BadRequest, n.Path.String()+" is no instance")
+		}
+		at := n.Path.Up(model.DepthInstance)
+		if _, known := b.t.objects[at.Object()]; !known {
+			return model.Refuse(codes.NotFound, at.String()+": no such object")
+		}
+		byInstance[at] = append(byInstance[at], n)
+	}
+	if len(byInstance) == 0 {
+		return model.Refuse(codes.BadRequest, "no instance")
+	}
+	for at, list := range byInstance {
+		var known []model.Node
+		for _, n := range list {
+			if n.Path.Depth() > model.DepthInstance && n.Value != nil {
+				known = append(known, n)
+			}
+		}
+		values := model.ValuesOf(known)
+		inst := b.t.instances[at]
+		if inst == nil {
+			b.t.instances[at] = b.make(at.Object(), values)
+			continue
+		}
+		maps.Copy(inst.Values, values)
+	}
+	return nil
+}
+
+// Delete is Bootstrap-Delete (section 6.1.7.6) of an instance, an object or all:
+// the device object and the bootstrap server's own account remain.
+func (b Bootstrap) Delete(path model.Path) error {
+	b.t.mu.Lock()
+	if path.Depth() > model.DepthInstance {
+		b.t.mu.Unlock()
+		return model.Refuse(codes.BadRequest, "want an object, an instance, or all")
+	}
+	for at := range maps.Clone(b.t.instances) {
+		if path.Contains(at) && !b.remains(at) {
+			b.t.drop(at)
+		}
+	}
+	b.t.mu.Unlock()
+	b.t.restructured()
+	return nil
+}
+
+// remains reports an instance that cannot be deleted; mu is held.
+func (b Bootstrap) remains(at model.Path) bool {
+	own := at.Object() == objects.Security.ID && b.t.instances[at].Values[objects.SecurityBootstrap] == true
+	return own || at.Object() == objects.Device.ID || at.Object() == objects.Firmware.ID
+}
+
+// Read is Bootstrap-Read (section 6.1.7.9), of the server and access control
+// objects only.
+func (b Bootstrap) Read(path model.Path, accept message.MediaType, asked bool) ([]byte, message.MediaType, error) {
+	if id := path.Object(); path.Depth() == model.DepthRoot || id != objects.Server.ID && id != objects.Access.ID {
+		return nil, 0, model.Refuse(codes.MethodNotAllowed, "only the server and access control objects are read")
+	}
+	return View{t: b.t, bootstrap: true}.Read(path, accept, asked)
+}
+
+// Discover is Bootstrap-Discover (section 6.1.7.4): the version of the enabler,
+// objects and instances, and of accounts the short server ID.
+func (b Bootstrap) Discover(path model.Path) ([]content.WebLink, error) {
+	if path.Depth() > model.DepthObject {
+		return nil, model.Refuse(codes.MethodNotAllowed, "want an object, or all")
+	}
+	b.t.mu.Lock()
+	defer b.t.mu.Unlock()
+	links := []content.WebLink{{Target: "/", Params: []content.LinkParam{content.Attribute("lwm2m", b.t.cfg.Version)}}}
+	for _, object := range b.t.objectIDs() {
+		at := model.NewPath(object)
+		if !path.Contains(at) {
+			continue
+		}
+		instances := b.t.instanceIDs(object)
+		if len(instances) == 0 {
+			links = append(links, content.WebLink{Target: at.String()})
+		}
+		for _, id := range instances {
+			links = append(links, content.WebLink{Target: at.Child(id).String(), Params: b.account(at.Child(id))})
+		}
+	}
+	return links, nil
+}
+
+// account is what a link says of an account; mu is held.
+func (b Bootstrap) account(at model.Path) []content.LinkParam {
+	short := map[uint16]uint16{objects.Security.ID: objects.SecurityShortID, objects.Server.ID: objects.ServerShortID}
+	id, is := short[at.Object()]
+	values := b.t.instances[at].Values
+	ssid, has := values[id].(int64)
+	if !is || !has || values[objects.SecurityBootstrap] == true {
+		return nil
+	}
+	params := []content.LinkParam{content.Attribute("ssid", strconv.FormatInt(ssid, 10))}
+	if uri, ok := values[objects.SecurityURI].(string); ok && at.Object() == objects.Security.ID {
+		params = append(params, content.Attribute("uri", uri))
+	}
+	return params
+}
+
+// Account finds the first account that is not the bootstrap server's: its
+// security and its server instance, which share a short server ID.
+func (t *Tree) Account() (security, server model.Values, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, i := range t.instanceIDs(objects.Security.ID) {
+		security = t.instances[model.NewPath(objects.Security.ID, i)].Values
+		if security[objects.SecurityBootstrap] == true {
+			continue
+		}
+		for _, j := range t.instanceIDs(objects.Server.ID) {
+			server = t.instances[model.NewPath(objects.Server.ID, j)].Values
+			if id := server[objects.ServerShortID]; id != nil && id == security[objects.SecurityShortID] {
+				return maps.Clone(security), maps.Clone(server), true
+			}
+		}
+	}
+	return nil, nil, false
+}
+
+// Nodes are the values of an object's instances, in order.
+func (t *Tree) Nodes(object uint16) (nodes []model.Node) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, id := range t.instanceIDs(object) {
+		at := model.NewPath(object, id)
+		nodes = append(nodes, model.Nodes(at, t.instances[at].Values)...)
+	}
+	return slices.DeleteFunc(nodes, func(n model.Node) bool { return n.Value == nil })
+}
