@@ -296,13 +296,16 @@ func (r *reader) four() uint32 {
 	return 0
 }
 
-// varint takes a variable byte integer of at most four bytes
-// [MQTT-1.5.5-1].
+// varint takes a variable byte integer of at most four bytes (section 1.5.5), in
+// as few as it needs [MQTT-1.5.5-1].
 func (r *reader) varint() (n uint32) {
 	for shift := 0; shift < 28; shift += 7 {
 		b := r.byte()
 		n |= uint32(b&0x7f) << shift
 		if b&0x80 == 0 {
+			if b == 0 && shift > 0 {
+				r.fail(MalformedPacket, "variable byte integer in more bytes than it needs")
+			}
 			return n
 		}
 	}

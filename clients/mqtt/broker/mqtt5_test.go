@@ -481,6 +481,7 @@ func TestMQTT5Violations(t *testing.T) {
 		"no local, shared":              {append([]byte{0x82, 16, 0, 1, 0, 0, 10}, "$share/n/a\x04"...), ProtocolError},
 		"shared without filter":         {append([]byte{0x82, 14, 0, 1, 0, 0, 8}, "$share/n\x00"...), MalformedPacket},
 		"no filter":                     {[]byte{0x82, 3, 0, 1, 0}, ProtocolError},
+		"length longer than needed":     {[]byte{0x30, 5, 0, 1, 'a', 0x80, 0}, MalformedPacket},
 		"identifier 0":                  {[]byte{0x32, 6, 0, 1, 'a', 0, 0, 0}, ProtocolError},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -26,7 +26,7 @@ func (b *Broker) route(m Message) {
 }
 
 // routeShared hands a message to one session of each shared subscription
-// [MQTT-4.8.2-4]: a connected one before others, of those the one that has been
+// (section 4.8.2): a connected one before others, of those the one that has been
 // waiting longest for its turn.
 func (b *Broker) routeShared(m Message) {
 	type member struct {
