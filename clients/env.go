@@ -59,6 +59,16 @@ func (e *Env) At(port uint16) netip.AddrPort {
 	return netip.AddrPortFrom(addr, port)
 }
 
+// Authority is what a URL of the service at a registered port has in place of
+// a host name (RFC 3986 section 3.2): the platform's name, or its address and
+// port where Site gives them.
+func (e *Env) Authority(port uint16) string {
+	if !e.Site.Addr.IsValid() {
+		return e.ServerName()
+	}
+	return e.At(port).String()
+}
+
 // ServerName is the platform's name in its certificate.
 func (e *Env) ServerName() string {
 	if e.Site.Name == "" {

@@ -173,9 +173,14 @@ func (p *Platform) manage(c *client) {
 				err = p.explore(c, reg)
 			}
 			c.set(func(b *facts) { b.reg, b.regErr = reg, err })
-			if err != nil && p.ctx.Err() == nil {
-				p.env.Record(clients.Event{Kind: clients.EventState, Detail: fmt.Sprintf("server: %v", err)})
+			if p.ctx.Err() != nil {
+				return
 			}
+			detail := fmt.Sprintf("platform: %s has registered at %s", reg.endpoint, reg.location)
+			if err != nil {
+				detail += fmt.Sprintf(", but: %v", err)
+			}
+			p.env.Record(clients.Event{Kind: clients.EventState, Detail: detail})
 		}
 	}
 }
@@ -231,7 +236,7 @@ func (p *Platform) reported(c *client, reg *registration, nodes []model.Node) er
 	if err != nil {
 		return err
 	}
-	p.env.Record(clients.Event{Kind: clients.EventReport, Detail: fmt.Sprintf("%d", r.Integer)})
+	p.env.Record(clients.Event{Kind: clients.EventReport, Detail: fmt.Sprintf("%s: %d", reg.endpoint, r.Integer)})
 	c.set(func(b *facts) { b.reading = r })
 	p.arrivals.Arrived(reg.endpoint, r)
 	return nil

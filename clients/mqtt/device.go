@@ -17,8 +17,11 @@ import (
 	"github.com/thinlink/thinlink/clients/reading"
 )
 
-// mqttPort is that of MQTT over TLS.
-const mqttPort = 8883
+// Registered ports of MQTT, over TLS and over TCP alone.
+const (
+	mqttPort      = 8883
+	mqttPlainPort = 1883
+)
 
 // device is one power cycle of the device: all in it is lost by a reboot. What
 // remains is in Env.Flash.

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"sync"
 	"time"
@@ -124,9 +125,10 @@ func (i *image) download(ctx context.Context, from string) error {
 		return err
 	}
 	d := i.device
+	addr, cfg := d.fileServer(where)
 	req := httpfile.Request{
-		Host: d.env.Device, Addr: d.env.At(httpsPort).String(),
-		Path: where.Path, TLS: d.https, ETag: i.state.ETag, Stall: d.opt.OTAStall, Begin: i.judge,
+		Host: d.env.Device, Addr: addr,
+		Path: where.RequestURI(), TLS: cfg, ETag: i.state.ETag, Stall: d.opt.OTAStall, Begin: i.judge,
 	}
 	for pause := firstPause; ; pause = min(2*pause, d.opt.ReconnectMax) {
 		if !d.opt.OTAResume {
@@ -150,6 +152,25 @@ func (i *image) download(ctx context.Context, from string) error {
 			return err
 		}
 	}
+}
+
+// fileServer is where a URL leads, and by which TLS: by name to the platform,
+// of which the device knows the address, otherwise to anybody.
+func (d *device) fileServer(where *url.URL) (addr string, cfg *tls.Config) {
+	if where.Host == d.env.ServerName() {
+		return d.env.At(httpsPort).String(), d.https
+	}
+	port := where.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[where.Scheme]
+	}
+	addr = net.JoinHostPort(where.Hostname(), port)
+	if where.Scheme == "http" {
+		return addr, nil
+	}
+	cfg = d.https.Clone()
+	cfg.ServerName = where.Hostname()
+	return addr, cfg
 }
 
 // judge ends a download of what is not the announced image.

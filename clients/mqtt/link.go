@@ -64,7 +64,7 @@ func (d *device) dial() (net.Conn, error) {
 	d.mu.Unlock()
 	ctx, cancel := context.WithTimeout(d.ctx, d.opt.ConnectTimeout)
 	defer cancel()
-	raw, err := d.env.Device.DialContext(ctx, "tcp", d.env.At(mqttPort).String())
+	raw, err := d.env.Device.DialContext(ctx, "tcp", d.env.At(d.opt.port()).String())
 	if err != nil {
 		return nil, err
 	}
@@ -72,10 +72,14 @@ func (d *device) dial() (net.Conn, error) {
 		raw.Close()
 		return nil, err
 	}
-	conn := tls.Client(raw, d.mqtt)
-	if err := conn.HandshakeContext(ctx); err != nil {
-		raw.Close()
-		return nil, err
+	conn := raw
+	if d.opt.TLS != "none" {
+		secure := tls.Client(raw, d.mqtt)
+		if err := secure.HandshakeContext(ctx); err != nil {
+			raw.Close()
+			return nil, err
+		}
+		conn = secure
 	}
 	// TLS would say goodbye, and wait up to 5 s for that on a stuck link.
 	context.AfterFunc(d.ctx, func() { raw.Close() })

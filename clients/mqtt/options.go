@@ -16,7 +16,7 @@ import (
 
 // Options configure the stack. DefaultOptions is the reference experiment's.
 type Options struct {
-	TLS        string      `conf:"tls" doc:"TLS version" enum:"1.2,1.3"`
+	TLS        string      `conf:"tls" doc:"TLS version, or none: MQTT over TCP alone" enum:"1.2,1.3,none"`
 	Resumption bool        `conf:"resumption" doc:"resume TLS sessions by tickets when connecting again, but not after a reboot"`
 	PKI        pki.Options `conf:"pki" doc:"keys and certificates"`
 
@@ -129,7 +129,7 @@ func (o Options) check() error {
 		errs = append(errs, errors.New("buffer sizes below 0"))
 	}
 	return errors.Join(append(errs,
-		oneOf("tls", o.TLS, "1.2", "1.3"),
+		oneOf("tls", o.TLS, "1.2", "1.3", "none"),
 		oneOf("version", o.Version, "3.1.1", "5"),
 		atLeast("session_expiry", o.SessionExpiry, time.Second),
 		oneOf("topics", o.Topics, "shadow", "plain", "azure"),
@@ -190,11 +190,22 @@ func (s stack) NewDevice(env *clients.Env) (clients.Device, error) {
 	return d, nil
 }
 
+// port is the registered port of MQTT as the options have it.
+func (o *Options) port() uint16 {
+	if o.TLS == "none" {
+		return mqttPlainPort
+	}
+	return mqttPort
+}
+
 // commonTLS is what both ends' configurations share, and the root they trust.
 func commonTLS(opt Options, env *clients.Env, c pki.Credential) (*tls.Config, *x509.CertPool, error) {
-	version := uint16(tls.VersionTLS12)
-	if opt.TLS == "1.3" {
-		version = tls.VersionTLS13
+	low, high := uint16(tls.VersionTLS12), uint16(tls.VersionTLS12)
+	switch opt.TLS {
+	case "1.3":
+		low, high = tls.VersionTLS13, tls.VersionTLS13
+	case "none": // of MQTT; images are over HTTPS still
+		high = tls.VersionTLS13
 	}
 	pool, err := env.PKI.Pool()
 	if err != nil {
@@ -206,7 +217,7 @@ func commonTLS(opt Options, env *clients.Env, c pki.Credential) (*tls.Config, *x
 	}
 	return &tls.Config{
 		Certificates: []tls.Certificate{cert},
-		MinVersion:   version, MaxVersion: version,
+		MinVersion:   low, MaxVersion: high,
 		KeyLogWriter: env.KeyLog,
 		// What both ends would agree on by themselves depends on the processor
 		// (TLS 1.2) and on the Go version: key shares of hybrid groups make a
@@ -223,6 +234,12 @@ func commonTLS(opt Options, env *clients.Env, c pki.Credential) (*tls.Config, *x
 
 // deviceTLS is the device's configuration.
 func deviceTLS(opt Options, env *clients.Env) (*tls.Config, error) {
+	if env.PKI == nil {
+		if opt.TLS == "none" {
+			return nil, nil
+		}
+		return nil, errors.New("TLS needs certificates, and there are none")
+	}
 	cfg, pool, err := commonTLS(opt, env, env.PKI.Device)
 	if err != nil {
 		return nil, err
@@ -252,7 +269,7 @@ func platformTLS(opt Options, env *clients.Env) (*tls.Config, error) {
 // but no reboot. Each service has its own, since a cache goes by the name of
 // the server, which is the same.
 func withTickets(cfg *tls.Config, opt Options) *tls.Config {
-	if !opt.Resumption {
+	if !opt.Resumption || cfg == nil {
 		return cfg
 	}
 	cfg = cfg.Clone()

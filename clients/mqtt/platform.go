@@ -82,7 +82,7 @@ func (p *Platform) start() error {
 	}
 	limits := broker.Options{
 		MaxQueued: maxChunks, MaxRetained: maxChunks, MaxQueuedBytes: maxImage,
-		Authenticate: p.authenticate, Log: p.warn,
+		Authenticate: p.admit, Log: p.warn,
 	}
 	if p.opt.OTA == "push" {
 		limits.MaxInflight = p.opt.Window
@@ -107,13 +107,12 @@ func (p *Platform) start() error {
 			return err
 		}
 	}
-	ln, err := p.listen(mqttPort)
+	ln, err := p.listen(p.opt.port())
 	if err != nil {
 		return err
 	}
-	secure := tls.NewListener(ln, p.tls)
 	served := make(chan error, 1)
-	go func() { served <- b.Serve(secure) }()
+	go func(ln net.Listener) { served <- b.Serve(ln) }(p.secured(ln))
 	p.ending(func() error { return errors.Join(b.Close(), <-served) })
 
 	if ln, err = p.listen(httpsPort); err != nil {
@@ -121,6 +120,25 @@ func (p *Platform) start() error {
 	}
 	p.ending(httpfile.Serve(ln, p.public, &p.files))
 	return nil
+}
+
+// admit judges who connects, and tells of them.
+func (p *Platform) admit(c broker.Credentials) broker.Reason {
+	reason := p.authenticate(c)
+	detail := fmt.Sprintf("platform: let %s in", c.Client)
+	if reason != broker.Success {
+		detail = fmt.Sprintf("platform: %s was turned away: %v", c.Client, reason)
+	}
+	p.env.Record(clients.Event{Kind: clients.EventState, Detail: detail})
+	return reason
+}
+
+// secured is the MQTT listener with TLS, unless there is none.
+func (p *Platform) secured(ln net.Listener) net.Listener {
+	if p.opt.TLS == "none" {
+		return ln
+	}
+	return tls.NewListener(ln, p.tls)
 }
 
 func (p *Platform) ending(f func() error) {
@@ -248,7 +266,7 @@ func (p *Platform) offer(device, job string, doc jobDocument, data []byte) (<-ch
 		return nil, errors.New("option ota is none")
 	case "https":
 		path := fmt.Sprintf("/firmware/%s-%s.bin", doc.Name, doc.Version)
-		doc.URL, doc.ETag = "https://"+p.env.ServerName()+path, p.files.Put(path, data)
+		doc.URL, doc.ETag = "https://"+p.env.Authority(httpsPort)+path, p.files.Put(path, data)
 	case "chunks":
 		doc.Stream, doc.Revision = job, p.streams.Put(job, data)
 	case "push":

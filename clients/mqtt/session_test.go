@@ -150,6 +150,7 @@ var variants = map[string]func(*Options){
 	"qos 1":       func(o *Options) { o.QoS = 1 },
 	"qos 2":       func(o *Options) { o.QoS, o.CleanSession = 2, false },
 	"plain qos1":  func(o *Options) { o.Topics, o.QoS, o.CleanSession = "plain", 1, false },
+	"tls none":    func(o *Options) { o.TLS = "none" },
 	"tls 1.3":     func(o *Options) { o.TLS = "1.3" },
 	"resumption":  func(o *Options) { o.Resumption = true },
 	"together":    func(o *Options) { o.SubscribeTogether = true },
