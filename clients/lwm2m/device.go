@@ -204,6 +204,9 @@ func (d *device) enter(ctx context.Context) error {
 
 // dialRegistrar opens a session with the server.
 func (d *device) dialRegistrar(ctx context.Context, h coap.Handler) (*link, error) {
+	if d.opt.Binding == BindingTCP {
+		return d.dialStream(ctx, d.server, d.opt.secure(), h)
+	}
 	return d.dialWith(ctx, d.server, d.opt.secure(), d.registrar, h)
 }
 

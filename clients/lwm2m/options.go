@@ -26,6 +26,12 @@ const (
 	NotifyCon = "con"
 )
 
+// Values of Options.Binding (section 6.2.1.2).
+const (
+	BindingUDP = "U"
+	BindingTCP = "T"
+)
+
 // Values of Options.Delivery.
 const (
 	CoAPPull    = "coap-pull"     // Block2 over UDP or DTLS
@@ -63,8 +69,8 @@ type Options struct {
 	// UpdateInterval is the time between registration updates. 0 means half
 	// the lifetime.
 	UpdateInterval time.Duration `conf:"update_interval" doc:"time between registration updates; 0 is half the lifetime" min:"0s"`
-	// Binding is the transport told at registration.
-	Binding string `conf:"binding" doc:"binding mode" enum:"U"`
+	// Binding is the transport told at registration: BindingUDP or BindingTCP.
+	Binding string `conf:"binding" doc:"transport: U is UDP or DTLS, T is TCP or TLS (RFC 8323)" enum:"U,T"`
 	// Queue is queue mode (section 6.5): the device listens for Awake after its
 	// last message and no longer, and the server waits for it.
 	Queue bool          `conf:"queue" doc:"queue mode: the device sleeps, and the server waits until it hears of it"`
@@ -166,7 +172,7 @@ func DefaultOptions() Options {
 		// its response then take 2,910 bytes of IP, 2,814 measured with Anjay.
 		PKI:      pki.Options{Key: pki.P256, Chain: 1, DevicePadding: 400},
 		Lifetime: 20 * time.Minute, // an update every 10 minutes, as in the experiment
-		Binding:  "U",
+		Binding:  BindingUDP,
 		Awake:    93 * time.Second, // MAX_TRANSMIT_WAIT, RFC 7252 section 4.8.2
 		// Appendix E.2: resources 17 and 18, defaults.
 		RetryCount: 5,
@@ -223,8 +229,12 @@ func (o *Options) Validate() error {
 		return fmt.Errorf("lwm2m: hold_off %v: want a positive time", o.HoldOff)
 	case o.Awake < time.Second:
 		return fmt.Errorf("lwm2m: awake %v: want at least 1s", o.Awake)
-	case o.Binding != "U":
-		return fmt.Errorf("lwm2m: binding %q: want U", o.Binding)
+	case o.Binding != BindingUDP && o.Binding != BindingTCP:
+		return fmt.Errorf("lwm2m: binding %q: want U or T", o.Binding)
+	case o.Binding == BindingTCP && o.Security == PSK:
+		return fmt.Errorf("lwm2m: binding T: wants security nosec or certificate: TLS has no pre-shared keys here")
+	case o.Binding == BindingTCP && (o.Queue || o.Bootstrap != BootstrapNone):
+		return fmt.Errorf("lwm2m: binding T: not with queue or bootstrap")
 	case o.RetryCount < 0 || o.RetryCount > 20:
 		return fmt.Errorf("lwm2m: retry_count %d: want 0 to 20", o.RetryCount)
 	case o.RetryTimer < time.Second:

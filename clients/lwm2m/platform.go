@@ -30,12 +30,12 @@ type Platform struct {
 	packages *packages
 	files    httpfile.Files
 
-	mu        sync.Mutex
-	server    *server
-	stopFiles func() error // ends the TCP server of packages, if there is one
-	bootstrap *bootstrapServer
-	clients   map[string]*client
-	closed    bool
+	mu                     sync.Mutex
+	server                 *server
+	stopFiles, stopStreams func() error // end the servers over HTTPS and TCP, where there are any
+	bootstrap              *bootstrapServer
+	clients                map[string]*client
+	closed                 bool
 
 	ctx   context.Context
 	quit  context.CancelFunc
@@ -92,8 +92,9 @@ func (p *Platform) start() (err error) {
 	switch p.opt.Delivery {
 	case HTTPSPull:
 		p.stopFiles, err = p.serveFiles()
-	case CoAPTCPPull:
-		p.stopFiles, err = p.serveStreams()
+	}
+	if err == nil && (p.opt.Delivery == CoAPTCPPull || p.opt.Binding == BindingTCP) {
+		p.stopStreams, err = p.serveStreams()
 	}
 	return err
 }
@@ -115,9 +116,11 @@ func (p *Platform) serveFiles() (stop func() error, err error) {
 // stop ends the servers. Errors of sockets that have vanished are of no
 // interest.
 func (p *Platform) stop() {
-	if p.stopFiles != nil {
-		_ = p.stopFiles()
-		p.stopFiles = nil
+	for _, stop := range []*func() error{&p.stopFiles, &p.stopStreams} {
+		if *stop != nil {
+			_ = (*stop)()
+			*stop = nil
+		}
 	}
 	if p.bootstrap != nil {
 		p.bootstrap.close()

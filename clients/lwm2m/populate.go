@@ -17,6 +17,9 @@ func (d *device) populate() {
 	if d.opt.secure() {
 		scheme = "coaps"
 	}
+	if d.opt.Binding == BindingTCP {
+		scheme += "+tcp"
+	}
 	if d.opt.Bootstrap == BootstrapNone {
 		d.tree.Add(objects.Security, 0, &tree.Instance{Values: model.Values{0: scheme + "://" + d.server.String(), 1: false, 2: mode, 10: int64(1)}})
 		d.tree.Add(objects.Server, 0, d.serverInstance(model.Values{
@@ -84,7 +87,7 @@ func (d *device) writeServer(v model.Values) (model.Values, error) {
 			return nil, model.Refuse(codes.BadRequest, "period out of range")
 		}
 	}
-	if hasLifetime && (lifetime < 1 || lifetime > 1<<31) || hasBinding && binding != "U" {
+	if hasLifetime && (lifetime < 1 || lifetime > 1<<31) || hasBinding && binding != d.opt.Binding {
 		return nil, model.Refuse(codes.BadRequest, "lifetime or binding out of range")
 	}
 	if hasLifetime {

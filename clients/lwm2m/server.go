@@ -60,7 +60,18 @@ type server struct {
 	mu       sync.Mutex
 	accepted int
 	warned   bool
+	greeting int  // peers whose handshake is under way
+	present  int  // and those with a session
+	flooded  bool // told
 }
+
+// Limits of a server. Whoever sends ClientHellos from addresses that are not its
+// own holds a place until the handshake's time-out: devices that come meanwhile
+// may have to try again, but memory is bounded.
+const (
+	maxGreeting = 1_000
+	maxPresent  = 20_000
+)
 
 // packages are the firmware packages that a server offers over CoAP, by path.
 type packages struct {
@@ -124,10 +135,37 @@ func (s *server) dropped(from net.Addr, d []byte) {
 	}
 }
 
+// enter takes a place for a new peer, if there is one; what is refused is told
+// once.
+func (s *server) enter(p *peer) bool {
+	s.mu.Lock()
+	free := s.greeting < maxGreeting && s.present < maxPresent
+	first := !free && !s.flooded
+	s.flooded = s.flooded || !free
+	if free {
+		s.greeting++
+		s.present++
+	}
+	s.mu.Unlock()
+	if first {
+		s.warn("server: no place for %v: at most %d handshakes at once, and %d sessions", p.Addr, maxGreeting, maxPresent)
+	}
+	return free
+}
+
+// greeted ends a handshake, left a session.
+func (s *server) greeted() { s.mu.Lock(); s.greeting--; s.mu.Unlock() }
+func (s *server) left()    { s.mu.Lock(); s.present--; s.mu.Unlock() }
+
 // accept begins the session of a new peer.
 func (s *server) accept(p *peer) {
+	if !s.enter(p) {
+		_ = p.Close()
+		return
+	}
 	s.tasks.Go(func() {
 		defer p.Close()
+		defer s.left()
 		err := s.serve(p)
 		if err != nil && s.ctx.Err() == nil {
 			s.env.Record(clients.Event{Kind: clients.EventState, Detail: fmt.Sprintf("server: session of %v ended: %v", p.Addr, err)})
@@ -144,6 +182,7 @@ func (s *server) serve(p *peer) error {
 			newID = s.ids.Next
 		}
 		secure, err := dgram.Accept(s.ctx, p, s.cred, s.opt.DTLS.Platform, newID)
+		s.greeted()
 		if err != nil {
 			return err
 		}
@@ -151,6 +190,8 @@ func (s *server) serve(p *peer) error {
 			return err
 		}
 		conn = secure
+	} else {
+		s.greeted()
 	}
 	return s.converse(conn, identity)
 }

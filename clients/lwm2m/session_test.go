@@ -88,6 +88,25 @@ func TestSteps(t *testing.T) {
 	}
 }
 
+// TestStreamBinding performs every step over TCP and TLS.
+func TestStreamBinding(t *testing.T) {
+	for _, security := range []string{NoSec, Certificate} {
+		opt := DefaultOptions()
+		opt.Security, opt.Binding, opt.Delivery = security, BindingTCP, CoAPTCPPull
+		inWorld(t, narrowband(2), opt, func(w *world) {
+			w.steps()
+			w.session.PowerOff()
+			w.check("boot", w.session.PowerOn(w.t.Context()))
+			w.check("report", w.session.Report(w.t.Context(), reading(2)))
+			for _, s := range w.tap.log {
+				if s.ip[9] != 6 {
+					t.Fatalf("%s: a packet of protocol %d", security, s.ip[9])
+				}
+			}
+		})
+	}
+}
+
 // Two runs of one seed send packets of the same sizes at the same times.
 func TestDeterminism(t *testing.T) {
 	opt := DefaultOptions()
@@ -287,7 +306,7 @@ func TestOptions(t *testing.T) {
 		"pki.key":           func(o *Options) { o.PKI.Key = pki.RSA2048 },
 		"lifetime":          func(o *Options) { o.Lifetime = 1500 * time.Millisecond },
 		"update_interval":   func(o *Options) { o.UpdateInterval = 2 * o.Lifetime },
-		"binding":           func(o *Options) { o.Binding = "T" },
+		"binding":           func(o *Options) { o.Binding = "X" },
 		"retry_count":       func(o *Options) { o.RetryCount = -1 },
 		"retry_timer":       func(o *Options) { o.RetryTimer = 0 },
 		"sequence_delay":    func(o *Options) { o.SequenceDelay = 0 },

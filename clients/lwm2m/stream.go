@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"sync"
 
-	"github.com/plgd-dev/go-coap/v3/message/codes"
 	"github.com/thinlink/thinlink/clients/coap"
 	"github.com/thinlink/thinlink/clients/dgram"
 )
@@ -43,12 +42,13 @@ func (d *device) dialStream(ctx context.Context, to netip.AddrPort, secure bool,
 	return d.converse(coap.NewStreamConn(conn, cfg, h), tcp), nil
 }
 
-// streamServer offers packages by CoAP over TCP or TLS.
+// streamServer accepts sessions by CoAP over TCP or TLS.
 type streamServer struct {
-	ln       net.Listener
-	packages *packages
-	tls      *tls.Config // nil is without
-	config   func(n int) coap.Config
+	ln  net.Listener
+	tls *tls.Config // nil is without
+	// answer answers a device whose certificate has a name.
+	answer func(r *coap.Request, identity string) *coap.Response
+	config func(n int) coap.Config
 	// handshake limits the time of a TLS handshake.
 	handshake func() (context.Context, context.CancelFunc)
 
@@ -57,9 +57,9 @@ type streamServer struct {
 	tasks sync.WaitGroup
 }
 
-// serveStreams starts a server of packages.
+// serveStreams starts the server over TCP, of registrations and packages.
 func (p *Platform) serveStreams() (stop func() error, err error) {
-	srv := &streamServer{packages: p.packages, open: make(map[net.Conn]bool)}
+	srv := &streamServer{answer: p.server.answer, open: make(map[net.Conn]bool)}
 	port := portCoAP
 	if p.opt.Security == Certificate {
 		port = portCoAPS
@@ -113,7 +113,7 @@ func (s *streamServer) serve(tcp net.Conn, n int) {
 		defer s.mu.Unlock()
 		delete(s.open, tcp)
 	}()
-	conn := tcp
+	conn, identity := tcp, ""
 	if s.tls != nil {
 		secure := tls.Server(tcp, s.tls)
 		ctx, cancel := s.handshake()
@@ -121,16 +121,11 @@ func (s *streamServer) serve(tcp net.Conn, n int) {
 		if secure.HandshakeContext(ctx) != nil {
 			return
 		}
-		conn = secure
+		conn, identity = secure, secure.ConnectionState().PeerCertificates[0].Subject.CommonName
 	}
-	_ = coap.NewStreamConn(conn, s.config(n), coap.HandlerFunc(s.answer)).Serve()
-}
-
-func (s *streamServer) answer(_ context.Context, r *coap.Request) *coap.Response {
-	if r.Code != codes.GET {
-		return coap.Status(codes.MethodNotAllowed)
-	}
-	return s.packages.serve(r.Path())
+	_ = coap.NewStreamConn(conn, s.config(n), coap.HandlerFunc(func(_ context.Context, r *coap.Request) *coap.Response {
+		return s.answer(r, identity)
+	})).Serve()
 }
 
 // close ends the server and all connections.
