@@ -1,7 +1,8 @@
-// Package mqtt joins a device to its platform by MQTT 3.1.1 over TLS, as the
-// cloud platforms of the large vendors do: X.509 client certificates, a Device
-// Shadow or plain topics for telemetry and commands, jobs for firmware updates,
-// and the image over HTTPS or in messages.
+// Package mqtt joins a device to its platform by MQTT 3.1.1 or 5 over TLS, as the
+// cloud platforms of the large vendors do: X.509 client certificates or passwords,
+// a Device Shadow, an Azure IoT hub's device twin and methods, or plain topics for
+// telemetry and commands, jobs for firmware updates, and the image over HTTPS or in
+// messages.
 //
 // The device is Eclipse Paho over crypto/tls; the platform is the broker of
 // package broker with the services of packages shadow and jobs and a file
@@ -23,6 +24,9 @@
 //	thinlink/firmware/JOB/NNNNNN   images, OTA "push"
 //	thinlink/THING/report          reports, Topics "plain"
 //	thinlink/THING/command         commands, Topics "plain"
+//	thinlink/THING/answer          answers to them, Respond
+//	thinlink/THING/status          online or, by its will, offline, Will
+//	devices/THING/..., $iothub/... see package azure, Topics "azure"
 //
 // What the reference experiment (MachNation, April 2020) does not publish was
 // chosen so that its sizes come out: the layout of the report (see payload.go)

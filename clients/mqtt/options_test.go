@@ -107,3 +107,13 @@ func TestBuffersNeedAHostThatHasThem(t *testing.T) {
 		}
 	})
 }
+
+// Tokens have one length, whatever the key.
+func TestTokenLength(t *testing.T) {
+	for key := range byte(50) {
+		d := &device{name: "thinlink-device-0001", key: []byte{key}, env: &clients.Env{Now: time.Now}}
+		if got, want := len(d.token()), len("platform.thinlink.test/devices/thinlink-device-0001")+usualToken; got != want {
+			t.Errorf("key %d: a token of %d characters, want %d: %s", key, got, want, d.token())
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/thinlink/thinlink/clients"
@@ -46,9 +47,13 @@ type session struct {
 	socket io.Closer
 	gone   chan struct{} // closed when it is of no use any more
 	once   sync.Once
-	asleep bool // guarded by Device.mu
-	used   time.Time
+	asleep bool         // guarded by Device.turn
+	used   atomic.Int64 // when something was sent that keeps it alive, ns
 }
+
+func (s *session) touch() { s.used.Store(time.Now().UnixNano()) }
+
+func (s *session) idle() time.Duration { return time.Since(time.Unix(0, s.used.Load())) }
 
 func (s *session) close(err error) {
 	s.once.Do(func() {
@@ -165,7 +170,8 @@ func (d *Device) dial(ctx context.Context) (*session, error) {
 		}
 		conn, socket = udp, udp
 	}
-	s := &session{socket: socket, gone: make(chan struct{}), used: d.env.Now()}
+	s := &session{socket: socket, gone: make(chan struct{})}
+	s.touch()
 	s.link = &link{conn: conn, timers: d.opt.Timers, lost: s.close}
 	d.mu.Lock()
 	d.conn = s
@@ -227,7 +233,7 @@ func (s *session) request(ctx context.Context, m message) (*message, error) {
 		err error
 	}
 	done := make(chan result, 1)
-	s.used = time.Now()
+	s.touch()
 	s.ask(m, func(a *message, err error) { done <- result{a, err} })
 	select {
 	case r := <-done:
@@ -332,7 +338,7 @@ func (d *Device) maintain() {
 		s := d.conn
 		d.mu.Unlock()
 		if s != nil {
-			if wait = every - time.Since(s.used); wait > 0 {
+			if wait = every - s.idle(); wait > 0 {
 				continue
 			}
 		}
@@ -387,7 +393,7 @@ func (d *Device) publish(ctx context.Context, payload []byte, arrived <-chan str
 		err := d.talk(ctx, func(s *session) error {
 			m := message{kind: publish, qos: int8(d.opt.QoS), topic: d.report.id, idType: d.report.of, data: payload}
 			if d.opt.QoS < 1 {
-				s.used = time.Now()
+				s.touch()
 				s.send(m)
 				return nil
 			}

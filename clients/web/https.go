@@ -330,10 +330,9 @@ func (d *httpsDevice) boot() {
 		cfg.ClientSessionCache = tls.NewLRUClientSessionCache(1)
 	}
 	d.reports, d.polls, d.files = d.transport(cfg, !d.opt.KeepOpen), d.transport(cfg, false), cfg
-	context.AfterFunc(d.ctx, func() {
-		d.reports.CloseIdleConnections()
-		d.polls.CloseIdleConnections()
-	})
+	for _, t := range []*http.Transport{d.reports, d.polls} {
+		context.AfterFunc(d.ctx, t.CloseIdleConnections)
+	}
 }
 
 func (d *httpsDevice) transport(cfg *tls.Config, once bool) *http.Transport {

@@ -117,6 +117,7 @@ func TestTwinTopics(t *testing.T) {
 		}
 		x.publish("$iothub/twin/GET/?rid=4", "") // nobody to answer
 		x.wantSilence()
+		synctest.Wait()
 		if want := []string{`d reported {"$version":2,"battery":57,"radio":{"rsrp":-101}}`, `d reported {"$version":3,"radio":{"rsrp":-101}}`}; !slices.Equal(x.told, want) {
 			t.Errorf("told %q", x.told)
 		}
@@ -134,6 +135,7 @@ func TestMessagesAndMethods(t *testing.T) {
 		time.Sleep(time.Second)
 		x.hub.Message("d", []byte("hello"), 0)
 		x.want("devices/d/messages/devicebound/%24.mid=00000001&%24.to=%2Fdevices%2Fd%2Fmessages%2FdeviceBound", "hello")
+		synctest.Wait()
 		if want := []string{"d 1", "d 2"}; !slices.Equal(x.told, want) {
 			t.Errorf("told %q", x.told)
 		}
@@ -149,6 +151,7 @@ func TestMessagesAndMethods(t *testing.T) {
 		x.publish(c.AnswerTopic(200), `again`)
 		x.publish("$iothub/methods/res/200/?$rid=77", `nobody asked`)
 		time.Sleep(time.Second)
+		synctest.Wait()
 		if len(answers) != 1 || answers[0].Status != 200 || string(answers[0].Payload) != "{}" {
 			t.Errorf("answers %+v", answers)
 		}
