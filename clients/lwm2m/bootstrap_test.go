@@ -2,7 +2,6 @@ package lwm2m
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -102,7 +101,7 @@ func TestBootstrapOperations(t *testing.T) {
 			t.Errorf("discover: %s", got)
 		}
 		do(codes.POST, "/bs", codes.NotAcceptable, "") // nothing was written
-		server := fmt.Sprintf(`[{"bn":"/1/0/","n":"0","v":7},{"n":"1","v":300},{"n":"6","vb":false},{"n":"7","vs":"U"}]`)
+		server := `[{"bn":"/1/0/","n":"0","v":7},{"n":"1","v":300},{"n":"6","vb":false},{"n":"7","vs":"U"}]`
 		do(codes.PUT, "/1/0", codes.Changed, server)
 		do(codes.POST, "/bs", codes.NotAcceptable, "") // no security instance
 		do(codes.PUT, "/0/1", codes.Changed, `[{"bn":"/0/1/","n":"0","vs":"coap://203.0.113.10:5683"},{"n":"1","vb":false},{"n":"2","v":3},{"n":"10","v":7}]`)

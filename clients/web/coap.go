@@ -144,8 +144,7 @@ func (p *coapPlatform) serve(conn net.Conn, name string) error {
 	p.mu.Lock()
 	p.accepted++
 	cfg.Rand = generator(p.env.Seed, 1, p.accepted)
-	var c *coap.Conn
-	c = coap.NewConn(conn, cfg, coap.HandlerFunc(func(_ context.Context, r *coap.Request) *coap.Response {
+	c := coap.NewConn(conn, cfg, coap.HandlerFunc(func(_ context.Context, r *coap.Request) *coap.Response {
 		return p.answer(name, r)
 	}))
 	p.devices[name] = c

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -56,7 +57,7 @@ func sshd(address string) {
 		if err != nil {
 			panic(err)
 		}
-		defer c.Close()
+		go io.Copy(io.Discard, c)
 	}
 }
 
