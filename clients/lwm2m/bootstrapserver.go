@@ -124,7 +124,7 @@ func (s *bootstrapServer) asked(r *coap.Request, identity string) (name string, 
 	switch {
 	case name == "":
 		return "", 0, coap.Status(codes.BadRequest)
-	case identity != "" && identity != s.opt.identity(name):
+	case identity != "" && s.opt.endpoint(identity, s.env.DeviceName()) != name:
 		return "", 0, coap.Status(codes.BadRequest) // Transport 1.1 table 6.4.3-1 has no 4.03 here
 	}
 	return name, format, nil

@@ -1,6 +1,7 @@
-// Package lwm2m is a LwM2M 1.1 device and its server, over CoAP and DTLS 1.2:
-// registration, device management, observation and firmware update as in
-// OMA-TS-LightweightM2M_Core-V1_1, whose sections the comments cite.
+// Package lwm2m is a LwM2M device and its server, versions 1.0 to 1.2, over CoAP
+// and DTLS 1.2 or TLS: bootstrap, registration, device management, observation
+// and firmware update as in OMA-TS-LightweightM2M_Core-V1_1, whose sections the
+// comments cite.
 //
 //	stack, err := lwm2m.New(lwm2m.DefaultOptions())
 //	session, err := clients.Start(ctx, stack, env)
@@ -44,10 +45,7 @@
 // tags of packages 8 bytes, connection IDs 6 bytes; a single resource is
 // written as plain text, an instance is read as TLV.
 //
-// Limitations: one server, no bootstrap, no queue mode, no create and delete,
-// no resource instance paths, no composite operations, formats TLV, plain
-// text, opaque and link format, attributes pmin and pmax. No DTLS session
-// resumption: after a loss the handshake is full. Security is nosec or certificate. A ClientHello from an address
-// made up costs the server a session until the handshake's time-out; there is no
-// limit to their number.
+// Limitations: one server; no raw public keys (pion/dtls lacks RFC 7250), no
+// OSCORE, no bindings N and S; binding T without queue mode and bootstrap. DTLS
+// sessions with client certificates are not resumed: pion/dtls gives them no ID.
 package lwm2m

@@ -118,8 +118,8 @@ func parseParameters(queries []string) (p parameters, ok bool) {
 	return p, true
 }
 
-// register is POST /rd (section 6.2.1). identity is the name in the device's
-// certificate, empty without one.
+// register is POST /rd (section 6.2.1). identity is the name that the device
+// has proven, by a certificate or a key; empty if by none.
 func (g *registry) register(r *coap.Request, identity string) *coap.Response {
 	p, ok := parseParameters(r.Queries())
 	format, given := r.ContentFormat()

@@ -43,6 +43,15 @@ func (o *Options) identity(name string) string {
 	return name
 }
 
+// endpoint is the name of the device whose identity it is: the run's, if
+// PSKIdentity names its key, else the identity itself.
+func (o *Options) endpoint(identity, device string) string {
+	if o.PSKIdentity != "" && identity == o.PSKIdentity {
+		return device
+	}
+	return identity
+}
+
 // pskLength is that of a derived key, bytes (RFC 7925 section 4.2).
 const pskLength = 16
 

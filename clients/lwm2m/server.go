@@ -189,6 +189,7 @@ func (s *server) serve(p *peer) error {
 		if identity, err = dgram.PeerName(secure); err != nil {
 			return err
 		}
+		identity = s.opt.endpoint(identity, s.env.DeviceName())
 		conn = secure
 	} else {
 		s.greeted()

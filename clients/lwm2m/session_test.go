@@ -108,6 +108,15 @@ func TestStreamBinding(t *testing.T) {
 }
 
 // Two runs of one seed send packets of the same sizes at the same times.
+// The identity of a pre-shared key need not be the endpoint's name.
+func TestIdentity(t *testing.T) {
+	for _, bootstrap := range []string{BootstrapNone, BootstrapClient} {
+		opt := DefaultOptions()
+		opt.Security, opt.PSKIdentity, opt.Bootstrap = PSK, "urn:imei:490154203237518", bootstrap
+		inWorld(t, narrowband(0), opt, (*world).steps)
+	}
+}
+
 func TestDeterminism(t *testing.T) {
 	opt := DefaultOptions()
 	opt.ConnectionID = true
