@@ -71,6 +71,8 @@ func TestResumption(t *testing.T) {
 // handshake has none (RFC 5246 section 7.3).
 func (w *world) keyExchanges(from int) (n int) {
 	const clientKeyExchange = 16
+	w.tap.mu.Lock()
+	defer w.tap.mu.Unlock()
 	for _, s := range w.tap.log[from:] {
 		const record = 20 + 8 // IPv4, UDP
 		if d := s.ip[record:]; len(d) > 13 && d[0] == 22 && d[3] == 0 && d[4] == 0 && d[13] == clientKeyExchange {

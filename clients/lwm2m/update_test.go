@@ -178,7 +178,6 @@ func TestLostResponse(t *testing.T) {
 	opt := DefaultOptions()
 	opt.CoAP.Platform.AckTimeout = 500 * time.Millisecond // gives up after 15 to 23 s
 	inWorld(t, lan(), opt, func(w *world) {
-		w.connect()
 		record := w.env.Record
 		w.env.Record = func(e clients.Event) {
 			if e.Kind == clients.EventOTAState && e.Detail == "downloading" {
@@ -186,6 +185,7 @@ func TestLostResponse(t *testing.T) {
 			}
 			record(e)
 		}
+		w.connect()
 		w.update(10_000)
 		if got := w.states(); got != "downloading, downloaded" {
 			t.Error(got)

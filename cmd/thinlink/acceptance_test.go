@@ -115,7 +115,7 @@ func everything() [][]string {
 	for _, s := range lab.StackNames() {
 		switch {
 		case s == "tcp" || s == "udp" || s == "icmp":
-		case strings.Count(s, "-") >= 1 && s != "mqtt-plain-topic":
+		case strings.Contains(s, "-") && s != "mqtt-plain-topic" && s != "mqtt-sn":
 			ota = append(ota, s)
 		case strings.HasPrefix(s, "mqtt"):
 			mqtt = append(mqtt, s)

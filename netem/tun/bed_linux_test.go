@@ -59,6 +59,7 @@ func (c *counts) Dropped(time.Time, uint64, netem.Drop) {
 	defer c.mu.Unlock()
 	c.dropped++
 }
+func (c *counts) total() [2]int                     { c.mu.Lock(); defer c.mu.Unlock(); return c.sent }
 func (c *counts) Radio(time.Time, netem.RadioState) {}
 
 // TestTransfer sends 100 kB each way by TCP over either family: what arrives is
@@ -75,8 +76,8 @@ func TestTransfer(t *testing.T) {
 			tap := new(counts)
 			bed := newBed(t, Config{Link: link, Tap: tap})
 			time.Sleep(50 * time.Millisecond)
-			if tap.sent != [2]int{} {
-				t.Errorf("%v packets before anybody spoke", tap.sent)
+			if sent := tap.total(); sent != [2]int{} {
+				t.Errorf("%v packets before anybody spoke", sent)
 			}
 			l, err := bed.Platform().Listen("tcp", netip.AddrPortFrom(addr, 4000).String())
 			if err != nil {
