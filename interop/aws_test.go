@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/thinlink/thinlink/clients"
-	"github.com/thinlink/thinlink/clients/flash"
 	"github.com/thinlink/thinlink/clients/mqtt"
 	"github.com/thinlink/thinlink/clients/pki"
 )
@@ -75,10 +74,7 @@ func TestAWSShadowDelta(t *testing.T) {
 // mqttPlatform is ours.
 func mqttPlatform(t *testing.T, c *capture, creds *credentials, opt mqtt.Options) *mqtt.Platform {
 	t.Helper()
-	p, err := mqtt.NewPlatform(opt, &clients.Env{
-		Platform: platformHost, PKI: creds.Material, Seed: 1, Flash: new(flash.Memory),
-		KeyLog: &c.keys, Now: time.Now, Record: func(clients.Event) {},
-	})
+	p, err := mqtt.NewPlatform(opt, platformEnv(c, creds))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,8 +98,14 @@ type script struct {
 
 func startScript(t *testing.T, path string, args ...string) *script {
 	t.Helper()
+	return startScriptWith(t, func(*process) {}, path, args...)
+}
+
+func startScriptWith(t *testing.T, prepare func(*process), path string, args ...string) *script {
+	t.Helper()
 	s := &script{}
 	s.process = startWith(t, func(p *process) {
+		prepare(p)
 		in, err := p.cmd.StdinPipe()
 		if err != nil {
 			t.Fatal(err)

@@ -4,6 +4,7 @@ package interop
 
 import (
 	"bytes"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"github.com/thinlink/thinlink/clients"
+	"github.com/thinlink/thinlink/clients/flash"
 	"github.com/thinlink/thinlink/clients/lwm2m"
 	"github.com/thinlink/thinlink/clients/pki"
 )
@@ -148,21 +150,31 @@ func TestLeshanServer(t *testing.T) {
 	creds := newCredentials(t, lwm2m.DefaultOptions().PKI)
 	c := record(t, "our LwM2M device at Leshan's demo server")
 	l := startLeshan(t, creds)
-	l.call(t, http.MethodPut, "security/clients", map[string]any{"endpoint": pki.DeviceName, "x509": true})
-	for _, security := range []string{lwm2m.NoSec, lwm2m.Certificate} {
+	for _, security := range []string{lwm2m.NoSec, lwm2m.PSK, lwm2m.Certificate} {
 		t.Run(security, func(t *testing.T) { manageByLeshan(t, c, l, creds, security) })
 	}
 }
 
-func manageByLeshan(t *testing.T, c *capture, l *leshan, creds *credentials, security string) {
-	if security == lwm2m.NoSec {
-		l.call(t, http.MethodDelete, "security/clients/"+pki.DeviceName, nil)
-	} else {
+// admit tells the server how the device secures its session, if it does.
+func (l *leshan) admit(t *testing.T, security string) {
+	t.Helper()
+	switch security {
+	case lwm2m.PSK:
+		l.call(t, http.MethodPut, "security/clients", map[string]any{"endpoint": pki.DeviceName,
+			"psk": map[string]any{"identity": pskIdentity, "key": hex.EncodeToString([]byte(pskKey))}})
+	case lwm2m.Certificate:
 		l.call(t, http.MethodPut, "security/clients", map[string]any{"endpoint": pki.DeviceName, "x509": true})
 	}
+}
+
+func manageByLeshan(t *testing.T, c *capture, l *leshan, creds *credentials, security string) {
+	l.admit(t, security)
 	news := l.events(t)
 	d := lwm2mDevice(t, c, creds, func(o *lwm2m.Options) {
 		o.Security, o.Objects, o.Extended, o.Lifetime = security, []int{3303}, true, 6*time.Second
+		if security == lwm2m.PSK {
+			o.PSKIdentity, o.PSKKey = pskIdentity, hex.EncodeToString([]byte(pskKey))
+		}
 	})
 	reading := clients.Reading{Text: "a", Integer: 1, Float: 20.5, Boolean: true}
 	c.exchange(t, security+": register", func(t *testing.T) {
@@ -211,4 +223,106 @@ func manageByLeshan(t *testing.T, c *capture, l *leshan, creds *credentials, sec
 			l.call(t, http.MethodDelete, "clients/"+pki.DeviceName+"/33650/0/observe?timeout=20", nil)
 		})
 	}
+}
+
+// javaDevice compiles the device with Leshan's client. What it returns starts
+// one.
+func javaDevice(t *testing.T) func(t *testing.T, args ...string) *script {
+	t.Helper()
+	path := jars(t, "LESHAN", "leshan")
+	java := program(t, "JAVA", "default-jdk-headless", []string{"-version"}, "java")
+	javac := program(t, "JAVA", "default-jdk-headless", []string{"-version"}, "javac")
+	classes := t.TempDir()
+	run(t, 2*patience, javac, "-d", classes, "-cp", path, "leshan/Device.java")
+	models, err := filepath.Abs("leshan/models")
+	must(t, err)
+	return func(t *testing.T, security ...string) *script {
+		t.Helper()
+		uri := overUDP.uri("")
+		if len(security) > 0 {
+			uri = overDTLS.uri("")
+		}
+		args := []string{"-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", classes + ":" + path, "Device", uri, pki.DeviceName, models, "20"}
+		return startScriptWith(t, inTempDir(t), java, append(args, security...)...)
+	}
+}
+
+// TestLeshanClient has Leshan's client at our LwM2M server.
+func TestLeshanClient(t *testing.T) {
+	creds := newCredentials(t, lwm2m.DefaultOptions().PKI)
+	c := record(t, "Leshan's client at our LwM2M server")
+	start := javaDevice(t)
+	for _, s := range []struct {
+		name, security, delivery string
+		args                     []string
+		edit                     func(*lwm2m.Options)
+	}{
+		{"nosec, pull", lwm2m.NoSec, lwm2m.CoAPPull, nil, func(*lwm2m.Options) {}},
+		{"nosec, push, SenML CBOR", lwm2m.NoSec, lwm2m.CoAPPush, nil, func(o *lwm2m.Options) { o.Format = "senml-cbor" }},
+		{"psk, push", lwm2m.PSK, lwm2m.CoAPPush, []string{"psk", pki.DeviceName, pskKey}, func(o *lwm2m.Options) {
+			o.PSKKey, o.Format = hex.EncodeToString([]byte(pskKey)), "senml-json"
+		}},
+		{"certificate, connection ID, push", lwm2m.Certificate, lwm2m.CoAPPush,
+			[]string{"x509", file(t, "cert.der", creds.Device.Chain[0]), file(t, "key.der", creds.Device.Key), file(t, "server.der", creds.Server.Chain[0])},
+			func(o *lwm2m.Options) { o.ConnectionID = true }},
+	} {
+		t.Run(s.name, func(t *testing.T) {
+			opt := lwm2m.DefaultOptions()
+			opt.Security, opt.Delivery = s.security, s.delivery
+			s.edit(&opt)
+			p, err := lwm2m.NewPlatform(opt, platformEnv(c, creds))
+			must(t, err)
+			t.Cleanup(func() { p.Close() })
+			leshanAtOurs(t, c, p, start(t, s.args...), s.name)
+		})
+	}
+}
+
+// platformEnv is the world of a platform of ours.
+func platformEnv(c *capture, creds *credentials) *clients.Env {
+	return &clients.Env{
+		Platform: platformHost, PKI: creds.Material, Seed: 1, Flash: new(flash.Memory),
+		KeyLog: &c.keys, Now: time.Now, Record: func(clients.Event) {},
+	}
+}
+
+func leshanAtOurs(t *testing.T, c *capture, p *lwm2m.Platform, d *script, name string) {
+	ctx := within(t, 3*patience)
+	arrives := func(t *testing.T, n int64) {
+		t.Helper()
+		arrived, err := p.Await(pki.DeviceName, clients.Reading{
+			Text: "An observed object: a text of some sixty characters, no more.", Integer: n, Float: 20.5 + float64(n), Boolean: n%2 == 0,
+		})
+		must(t, err)
+		d.do(t, fmt.Sprint("report ", n))
+		select {
+		case <-arrived:
+		case <-time.After(patience):
+			t.Errorf("reading %d did not arrive", n)
+		}
+	}
+	c.exchange(t, name+": register, discover, observe", func(t *testing.T) {
+		d.do(t, "connect")
+		must(t, p.Connected(ctx, pki.DeviceName))
+	})
+	c.exchange(t, name+": two notifications", func(t *testing.T) {
+		arrives(t, 2)
+		time.Sleep(quiet)
+		arrives(t, 3)
+	})
+	c.exchange(t, name+": write as text", func(t *testing.T) {
+		must(t, p.Command(ctx, pki.DeviceName, 42))
+		if got := d.do(t, "command"); got != "42" {
+			t.Errorf("the device was written %q", got)
+		}
+	})
+	c.exchange(t, name+": firmware of 256 KiB", func(t *testing.T) {
+		img := newImage(256 << 10)
+		must(t, p.Update(ctx, pki.DeviceName, img))
+		if got, want := d.do(t, "package"), hex.EncodeToString(img.SHA256[:]); got != want {
+			t.Errorf("package of digest %s, want %s", got, want)
+		}
+	})
+	c.exchange(t, name+": registration update", func(t *testing.T) { d.do(t, "updated") })
+	c.exchange(t, name+": deregister", func(t *testing.T) { d.do(t, "stop") })
 }
