@@ -158,6 +158,22 @@ func check(base model.Path, schema model.Schema, nodes []model.Node) error {
 			seen[m] = true
 		}
 	}
+	return checkParents(nodes)
+}
+
+// checkParents finds values of a resource beside those of its instances.
+func checkParents(nodes []model.Node) error {
+	single := make(map[model.Path]bool)
+	for _, n := range nodes {
+		if n.Path.Depth() == model.DepthResource && n.Value != nil {
+			single[n.Path] = true
+		}
+	}
+	for _, n := range nodes {
+		if n.Path.Depth() == model.DepthResourceInstance && single[n.Path.Parent()] {
+			return fmt.Errorf("%v: instances of a single resource", n.Path.Parent())
+		}
+	}
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -163,7 +164,9 @@ func (b *base) resolve(schema model.Schema, r map[string]any) (n model.Node, err
 	if n.Path, err = namedPath(b.name + name); err != nil {
 		return n, err
 	}
-	n.Time = b.time + time
+	if n.Time = b.time + time; math.IsNaN(n.Time) || math.IsInf(n.Time, 0) {
+		return n, fmt.Errorf("%w: time %v", errSenML, n.Time)
+	}
 	v, err := b.pick(r)
 	if err == nil && v != nil {
 		n.Value, err = model.Convert(typeAt(schema, n.Path), v)

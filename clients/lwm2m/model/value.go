@@ -75,10 +75,14 @@ func Convert(t Type, v any) (any, error) {
 			return v, nil
 		}
 	case int64, uint64, float64:
-		if t == 0 {
+		f, _ := Number(v)
+		switch {
+		case math.IsNaN(f) || math.IsInf(f, 0): // no text format has these
+		case t == 0:
 			return v, nil
+		default:
+			return convertNumber(t, v)
 		}
-		return convertNumber(t, v)
 	}
 	return nil, fmt.Errorf("a %T is no value of type %v", v, t)
 }
@@ -95,7 +99,7 @@ func convertNumber(t Type, v any) (any, error) {
 	u, isUint := v.(uint64)
 	whole := f == math.Trunc(f)
 	switch {
-	case t == Float && !math.IsNaN(f) && !math.IsInf(f, 0): // no text format has these
+	case t == Float:
 		return f, nil
 	case (t == Integer || t == Time) && isInt:
 		return i, nil
