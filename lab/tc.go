@@ -17,8 +17,12 @@ import (
 // real clock.
 type Kernel struct{}
 
-// eventTCP is what the kernel knows of a TCP connection when it closes.
-const eventTCP = "tcp"
+// eventTCP is what the kernel knows of a TCP connection as it changes, and
+// eventTCPClosed when it closes.
+const (
+	eventTCP       = "tcp"
+	eventTCPClosed = "tcp.closed"
+)
 
 // Execute implements Engine. The error is a *tc.MissingError if the machine
 // lacks something.
@@ -107,8 +111,12 @@ func runKernel(ctx context.Context, run *Run, progress func(Progress)) (*measure
 		Device:   kernelHost(deviceAddr[run.Stack.IP], run.Stack.TCP.Device),
 		Platform: kernelHost(platformAddr[run.Stack.IP], run.Stack.TCP.Platform),
 		Drive:    run.drive(func(at time.Time, state netem.RadioState) { rec.Radio(at, state) }),
-		TCPClosed: func(i tc.TCPInfo) {
-			rec.Event(measure.Event{Time: time.Now(), Kind: eventTCP, Detail: i.String()})
+		TCP: func(i tc.TCPInfo) {
+			kind := eventTCP
+			if i.Closed {
+				kind = eventTCPClosed
+			}
+			rec.Event(measure.Event{Time: time.Now(), Kind: kind, Detail: i.String()})
 		},
 	})
 	if err != nil {
@@ -127,6 +135,7 @@ func runKernel(ctx context.Context, run *Run, progress func(Progress)) (*measure
 	defer stop()
 	var doubt error
 	var trace *measure.Trace
+	var retransmissions int64 // in the window
 	out := perform(ctx, run, &World{
 		Device: bed.Device(), Platform: bed.Platform(), Now: time.Now, KeyLog: rec.KeyLog(),
 		Faults: Faults{Outage: bed.Outage},
@@ -141,6 +150,7 @@ func runKernel(ctx context.Context, run *Run, progress func(Progress)) (*measure
 		},
 		Window: func(open bool) {
 			run.window(open)
+			retransmissions = int64(bed.Retransmissions()) - retransmissions
 			if open {
 				rec.OpenWindow(time.Now())
 			} else {
@@ -149,6 +159,7 @@ func runKernel(ctx context.Context, run *Run, progress func(Progress)) (*measure
 		},
 	})
 	res := judge(run, trace, &out)
+	res.Kernel = &measure.Kernel{TCPRetransmissions: retransmissions}
 	res.Warnings = append(res.Warnings, warnings...)
 	if doubt != nil {
 		res.Warnings = append(res.Warnings, fmt.Sprintf("engine %s: %v", run.Engine, doubt))

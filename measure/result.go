@@ -26,6 +26,7 @@ type Result struct {
 	Ping            *Ping           `json:"ping,omitempty"`
 	Bulk            *Bulk           `json:"bulk,omitempty"`
 	Exec            *Exec           `json:"exec,omitempty"`
+	Kernel          *Kernel         `json:"kernel,omitempty"` // on engines tc and vm
 
 	EnergyJ  float64         `json:"energy_j"` // of the window, by a meter, the module model or the profile's mean powers
 	Energy   *power.Summary  `json:"energy,omitempty"`
@@ -58,6 +59,12 @@ type Retransmissions struct {
 	MQTTSN         int64 `json:"mqtt_sn,omitempty"`
 	MQTTSNSpurious int64 `json:"mqtt_sn_spurious,omitempty"`
 	TLSHandshakes  int64 `json:"tls_handshakes"` // full and resumed, TLS and DTLS
+}
+
+// Kernel is what Linux itself counts (TCP_INFO) in the window, on both hosts, of
+// each connection until it is closed.
+type Kernel struct {
+	TCPRetransmissions int64 `json:"tcp_retransmissions"` // segments sent again
 }
 
 // Layers split the bytes of both directions. They add up to Up.Bytes +

@@ -21,8 +21,9 @@ type Namespace struct {
 	Socket *nl.SocketHandle // for requests that package netlink cannot make
 }
 
-// ErrPermission says that this process may not make network namespaces.
-var ErrPermission = errors.New("no privilege to make network namespaces (CAP_SYS_ADMIN and CAP_NET_ADMIN)")
+// ErrPermission says that this process may neither make network namespaces nor
+// change its own.
+var ErrPermission = errors.New("no privilege to change the network (CAP_SYS_ADMIN and CAP_NET_ADMIN)")
 
 // onThread runs f on a thread of its own, which ends with it: whatever
 // namespace f leaves the thread in, no other goroutine gets there.
@@ -54,14 +55,21 @@ func New() (*Namespace, error) {
 	return ns, ns.open()
 }
 
-// Here is the namespace of this process.
+// Here is the namespace of this process. The error is ErrPermission where
+// entering it is not allowed.
 func Here() (*Namespace, error) {
-	ns := &Namespace{}
+	ns := &Namespace{Handle: -1}
 	err := onThread(func() (err error) {
-		ns.Handle, err = netns.GetFromPath("/proc/thread-self/ns/net")
-		return err
+		if ns.Handle, err = netns.GetFromPath("/proc/thread-self/ns/net"); err != nil {
+			return err
+		}
+		return netns.Set(ns.Handle)
 	})
 	if err != nil {
+		ns.Close()
+		if errors.Is(err, unix.EPERM) {
+			err = ErrPermission
+		}
 		return nil, err
 	}
 	return ns, ns.open()

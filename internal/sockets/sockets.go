@@ -26,9 +26,9 @@ type Host struct {
 	// Do runs what opens a socket, for example in another namespace; nil runs
 	// it here.
 	Do func(func() error) error
-	// Closing is told of every TCP connection just before it closes; nil is
-	// silence.
-	Closing func(*net.TCPConn)
+	// Opened is told of every TCP connection, and Closing just before it
+	// closes, perhaps more than once; nil is silence.
+	Opened, Closing func(*net.TCPConn)
 }
 
 // Towards is a host with the address that this machine has towards another. It
@@ -112,7 +112,11 @@ func (l *listener) Accept() (net.Conn, error) {
 }
 
 func (h *Host) watch(c net.Conn) net.Conn {
-	if t, ok := c.(*net.TCPConn); ok && h.Closing != nil {
+	t, ok := c.(*net.TCPConn)
+	if ok && h.Opened != nil {
+		h.Opened(t)
+	}
+	if ok && h.Closing != nil {
 		return &watched{t, h.Closing}
 	}
 	return c

@@ -20,6 +20,7 @@ import (
 type Capture struct {
 	file     *os.File
 	raw      syscall.RawConn
+	mtu      int
 	toDevice int            // index of the router's device towards the device
 	headers  map[int][]byte // what the router writes before IP packets, by device
 
@@ -38,7 +39,7 @@ const (
 )
 
 func (b *Testbed) newCapture() (*Capture, error) {
-	c := &Capture{toDevice: b.down.index, done: make(chan struct{}), headers: map[int][]byte{
+	c := &Capture{mtu: b.cfg.Plan.MTU, toDevice: b.down.index, done: make(chan struct{}), headers: map[int][]byte{
 		b.down.index: slices.Concat(deviceMAC, toDeviceMAC), b.up.index: slices.Concat(platformMAC, toPlatformMAC),
 	}}
 	c.came = func(dir netem.Direction, ip []byte) {
@@ -129,6 +130,9 @@ func (c *Capture) take(data, oob []byte, from unix.Sockaddr) {
 	want := native.AppendUint16(slices.Clone(c.headers[ll.Ifindex]), ll.Protocol)
 	f := frame{at: at, towardsDevice: ll.Ifindex == c.toDevice, out: ll.Pkttype == unix.PACKET_OUTGOING, data: slices.Clone(ip)}
 	f.damaged = f.out && !bytes.Equal(header, want)
+	if len(ip) > c.mtu && c.err == nil {
+		c.err = fmt.Errorf("capture: a packet of %d bytes on a link with an MTU of %d: an offload is on (tso, gso, gro)", len(ip), c.mtu)
+	}
 	c.frames = append(c.frames, f)
 	if !f.out && between(f.data) {
 		c.came(f.direction(), f.data)

@@ -18,9 +18,9 @@ type Config struct {
 	Plan             Plan
 	Device, Platform HostConfig
 	Drive            Drive
-	// TCPClosed is told of every TCP connection when it closes, from any
-	// goroutine; nil is silence.
-	TCPClosed func(TCPInfo)
+	// TCP is told of every TCP connection, once a second while it changes and
+	// when it closes, from any goroutine; nil is silence.
+	TCP func(TCPInfo)
 }
 
 // Drive is what a testbed does beyond its disciplines, by changing them as the
@@ -46,12 +46,18 @@ type HostConfig struct {
 	KeepAlive net.KeepAliveConfig
 }
 
-// TCPInfo is what the kernel knows of a connection at its end.
+// TCPInfo is what the kernel knows of a connection.
 type TCPInfo struct {
 	Local, Remote   net.Addr
+	Closed          bool          // at its end
 	Retransmissions int           // segments sent again
 	Lost            int           // segments taken for lost and not yet repaired
 	RTT, MinRTT     time.Duration // smoothed, and the smallest seen
+}
+
+// values are what changes.
+func (t TCPInfo) values() [4]int64 {
+	return [4]int64{int64(t.Retransmissions), int64(t.Lost), int64(t.RTT), int64(t.MinRTT)}
 }
 
 func (t TCPInfo) String() string {

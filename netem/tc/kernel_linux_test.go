@@ -373,14 +373,15 @@ func TestKernelOutage(t *testing.T) {
 		}
 		send(t, tx[netem.Up], 58, 2, 20, 100*ms)
 		time.Sleep(10 * time.Second)
-		for i, p := range passagesOf(t, b)[netem.Up] {
+		list := passagesOf(t, b)[netem.Up]
+		for i, p := range list {
 			in := i%30 >= 10 && i%30 < 15 || i >= 58
 			if got := p.Lost == netem.DropOutage; got != (in && lose) {
 				t.Errorf("lose %v, second %d: lost %q", lose, i, p.Lost)
 			}
-			ends := time.Duration(15-i%30)*time.Second - 2*ms
+			ends := 15*time.Second - p.Sent.Sub(list[0].Sent)%(30*time.Second) - 2*ms
 			if i >= 58 {
-				ends = 5*time.Second - time.Duration(i-58)*100*ms
+				ends = 5*time.Second - p.Sent.Sub(list[58].Sent)
 			}
 			if !in {
 				ends = 0
@@ -490,9 +491,11 @@ func TestKernelVerify(t *testing.T) {
 		want   string
 	}{
 		{"as planned", func(*Plan) {}, ""},
+		{"too little loss", func(p *Plan) { p.Up.Loss = probability(0.9) }, "up: 0 probes of 13 were lost, want 90%"},
 		{"delay", func(p *Plan) { p.Up.Delay = 60 * ms }, "up: a probe took"},
 		{"rate", func(p *Plan) { p.Up.Rate = 2750; p.Up.Overhead = 0 }, "up: 8 probes at once took"},
-		{"loss", func(p *Plan) { p.Down.Loss = 0 }, "were lost, want none"},
+		{"exchanged", func(p *Plan) { p.Up, p.Down = p.Down, p.Up }, "are the directions exchanged?"},
+		{"loss", func(p *Plan) { p.Down.Loss = 0 }, "were lost, want 0%"},
 	} {
 		b := testbed(t, cfg)
 		test.change(&b.cfg.Plan)

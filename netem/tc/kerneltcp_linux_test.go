@@ -62,7 +62,10 @@ func TestKernelTCP(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := testbedOf(t, Config{Plan: plan, Device: HostConfig{Addr: device4}, Platform: HostConfig{Addr: platform4}, TCPClosed: func(i TCPInfo) {
+	b := testbedOf(t, Config{Plan: plan, Device: HostConfig{Addr: device4}, Platform: HostConfig{Addr: platform4}, TCP: func(i TCPInfo) {
+		if !i.Closed {
+			return
+		}
 		mu.Lock()
 		infos = append(infos, i)
 		mu.Unlock()

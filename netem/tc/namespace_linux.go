@@ -18,8 +18,12 @@ type namespace struct {
 
 func newNamespace() (*namespace, error) {
 	ns, err := netspace.New()
+	return wrapped(ns, err, "run thinlink with sudo, or use --engine vm or sim")
+}
+
+func wrapped(ns *netspace.Namespace, err error, fix string) (*namespace, error) {
 	if errors.Is(err, netspace.ErrPermission) {
-		return nil, &MissingError{err.Error(), "run thinlink with sudo, or use --engine vm or sim"}
+		return nil, &MissingError{err.Error(), fix}
 	}
 	if err != nil {
 		return nil, err
@@ -30,10 +34,7 @@ func newNamespace() (*namespace, error) {
 // here is the namespace of this process.
 func here() (*namespace, error) {
 	ns, err := netspace.Here()
-	if err != nil {
-		return nil, err
-	}
-	return &namespace{ns, ns.Links, ns.Socket}, nil
+	return wrapped(ns, err, "run thinlink with sudo")
 }
 
 func (ns *namespace) close()                                { ns.Close() }

@@ -19,6 +19,9 @@ func Check() error { return ErrNotLinux }
 // Start returns ErrNotLinux.
 func (*Testbed) Start(time.Time) error { return ErrNotLinux }
 
+// Retransmissions is none.
+func (*Testbed) Retransmissions() int { return 0 }
+
 // Verify returns ErrNotLinux.
 func (*Testbed) Verify(context.Context) error { return ErrNotLinux }
 

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -21,6 +22,9 @@ type Testbed struct {
 	up, down                 port // the router's devices by the direction that leaves through them
 	capture                  *Capture
 	driver                   atomic.Pointer[driver] // nil until Start
+	tcp                      *watcher
+	sampling                 sync.WaitGroup
+	stopSampling             chan struct{}
 }
 
 // A port is one of the router's devices.
@@ -54,7 +58,7 @@ func NewTestbed(cfg Config) (*Testbed, error) {
 	if cfg.Device.Addr.Is6() && cfg.Plan.MTU < 1280 {
 		return nil, fmt.Errorf("tc: MTU %d: IPv6 needs 1280 bytes (RFC 8200 section 5)", cfg.Plan.MTU)
 	}
-	b := &Testbed{cfg: cfg}
+	b := &Testbed{cfg: cfg, tcp: newWatcher(cfg.TCP), stopSampling: make(chan struct{})}
 	if err := b.build(); err != nil {
 		b.Close()
 		return nil, err
@@ -91,9 +95,10 @@ func (b *Testbed) build() (err error) {
 	if b.capture, err = b.newCapture(); err != nil {
 		return err
 	}
-	return errors.Join(
-		b.router.setNetem(root(b.up.name, b.up.index), &b.cfg.Plan.Up),
-		b.router.setNetem(root(b.down.name, b.down.index), &b.cfg.Plan.Down))
+	if err = b.router.setNetem(root(b.up.name, b.up.index), &b.cfg.Plan.Up); err != nil {
+		return err
+	}
+	return b.router.setNetem(root(b.down.name, b.down.index), &b.cfg.Plan.Down)
 }
 
 // quiet are the settings that keep a host from sending anything of its own.
@@ -197,11 +202,30 @@ func (ns *namespace) reach(link netlink.Link, to netip.Addr, mac net.HardwareAdd
 // Config.Drive asks for.
 func (b *Testbed) Start(start time.Time) error {
 	d, err := b.newDriver(start)
-	if err == nil {
-		b.driver.Store(d)
+	if err != nil {
+		return err
 	}
-	return err
+	b.driver.Store(d)
+	b.sampling.Go(b.sampleTCP)
+	return nil
 }
+
+func (b *Testbed) sampleTCP() {
+	t := time.NewTicker(time.Second)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+			b.tcp.sample()
+		case <-b.stopSampling:
+			return
+		}
+	}
+}
+
+// Retransmissions counts the TCP segments that the kernel has sent again since
+// the testbed was made, on both hosts.
+func (b *Testbed) Retransmissions() int { return b.tcp.sample() }
 
 // Outage interrupts both directions for a time from now on, as an outage of
 // Config.Drive's model does.
@@ -214,10 +238,10 @@ func (b *Testbed) Outage(d time.Duration) error {
 }
 
 // Device is the constrained host.
-func (b *Testbed) Device() *Host { return b.device.host(b.cfg.Device, b.cfg.TCPClosed) }
+func (b *Testbed) Device() *Host { return b.device.host(b.cfg.Device, b.tcp) }
 
 // Platform is the host behind the link.
-func (b *Testbed) Platform() *Host { return b.platform.host(b.cfg.Platform, b.cfg.TCPClosed) }
+func (b *Testbed) Platform() *Host { return b.platform.host(b.cfg.Platform, b.tcp) }
 
 // Capture ends the tap and returns what it saw. An error says what makes the
 // capture doubtful; the packets are there all the same.
@@ -239,6 +263,8 @@ func (b *Testbed) Capture() ([]Passage, error) {
 func (b *Testbed) Close() error {
 	if d := b.driver.Load(); d != nil {
 		d.close()
+		close(b.stopSampling)
+		b.sampling.Wait()
 	}
 	if b.capture != nil {
 		b.capture.stop()
