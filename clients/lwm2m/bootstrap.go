@@ -73,16 +73,20 @@ func (d *device) enrol(ctx context.Context) error {
 // enrolAnew is Bootstrap-Request Trigger (appendix E.2, resource 9): the device
 // leaves its server and asks the bootstrap server.
 func (d *device) enrolAnew() {
+	d.forsake()
+	if l := d.session(); l != nil {
+		l.abort()
+	}
+}
+
+// forsake makes the device ask the bootstrap server when it joins next.
+func (d *device) forsake() {
 	if err := d.env.Flash.Remove(accountRecord); err != nil {
 		d.warn("%v", err)
 	}
 	d.mu.Lock()
 	d.anew = true
-	l := d.link
 	d.mu.Unlock()
-	if l != nil {
-		l.abort()
-	}
 }
 
 // outdated reports, once, that the account is not to be used any more.

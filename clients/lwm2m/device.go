@@ -160,8 +160,21 @@ func (d *device) connect(ctx context.Context) error {
 
 var errOff = errors.New("the device is off")
 
-// join connects and registers, several times if need be (section 6.2.1.2).
+// join connects and registers. A device that cannot, and has its account from a
+// bootstrap server, asks that for another one (section 6.1.4; appendix E.2,
+// resource 16, whose default is true).
 func (d *device) join(ctx context.Context) error {
+	err := d.attempts(ctx)
+	if err == nil || ctx.Err() != nil || d.opt.Bootstrap == BootstrapNone || !d.enrolled {
+		return err
+	}
+	d.note("device: not registered, asking the bootstrap server: %v", err)
+	d.forsake()
+	return d.attempts(ctx)
+}
+
+// attempts connects and registers, several times if need be (section 6.2.1.2).
+func (d *device) attempts(ctx context.Context) error {
 	for attempt := 0; ; attempt++ {
 		err := d.enter(ctx)
 		if err == nil || attempt == d.opt.RetryCount || ctx.Err() != nil || isFinal(err) {
