@@ -60,6 +60,9 @@ func FuzzApplication(f *testing.F) {
 	f.Add(answer, false)
 	f.Add([]byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), false)
 	f.Add([]byte("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"), false)
+	f.Add([]byte{8, snPublish, snDUP | 0x20, 0, 1, 0, 3, 'x'}, false)
+	f.Add([]byte{1, 0, 6, snDisconnect, 0, 60}, false)
+	f.Add([]byte{0x42, 2, 0x12, 0x34, 1, 2, 0xb2, 'r', 'd', 0x11, 0x28, 0xff, 'x'}, false)
 	f.Add(append([]byte(http2Preface), 0, 0, 3, 0, 0, 0, 0, 0, 1, 1, 2, 3), false)
 	f.Fuzz(func(t *testing.T, b []byte, v5 bool) {
 		for name, c := range map[string]classes{
@@ -72,6 +75,9 @@ func FuzzApplication(f *testing.F) {
 		}
 		if m, ok := parseCoAP(b); ok && m.header > len(b) {
 			t.Errorf("coap: header of %d in %d bytes", m.header, len(b))
+		}
+		if m, ok := parseMQTTSN(b); ok && (m.header > len(b) || m.key != nil && len(m.key) != len(b)) {
+			t.Errorf("mqtt-sn: header of %d, key of %d in %d bytes", m.header, len(m.key), len(b))
 		}
 	})
 }

@@ -123,3 +123,37 @@ func (r *raw) drain() (all [][]byte) {
 	}
 	return all
 }
+
+// FuzzBlock: a message's block option encodes to what was read but for leading
+// zeros, names a place that names it again, and holds a block of its size.
+func FuzzBlock(f *testing.F) {
+	f.Add([]byte{}, false)
+	f.Add([]byte{0x06}, false)
+	f.Add([]byte{0x1b, 0x8e}, false)
+	f.Add([]byte{0xff, 0xff, 0xfe}, false)
+	f.Add([]byte{0x01, 0x8f}, true)
+	f.Add([]byte{0, 0, 0, 1}, false)
+	f.Fuzz(func(t *testing.T, value []byte, stream bool) {
+		options, ok := checkOptions(message.Options{{ID: message.Block2, Value: value}})
+		if !ok {
+			return
+		}
+		m := &Message{Options: options, stream: stream}
+		b, _, ok := m.block(message.Block2)
+		if !ok {
+			return
+		}
+		again := &Message{stream: stream}
+		again.setBlock(message.Block2, b)
+		if b2, _, ok := again.block(message.Block2); !ok || b2 != b {
+			t.Fatalf("%x is %+v, then %+v, %v", value, b, b2, ok)
+		}
+		at, err := blockAt(b.offset(), b.szx)
+		if at.more = b.more; err != nil || at != b {
+			t.Fatalf("%x is at %d, which is %+v, %v", value, b.offset(), at, err)
+		}
+		if !b.holds(b.size()) || !stream && b.holds(b.size()+1) {
+			t.Fatalf("%x: %+v has %d bytes", value, b, b.size())
+		}
+	})
+}

@@ -50,7 +50,8 @@ func FuzzSenMLCBOR(f *testing.F) {
 }
 
 func FuzzJSON(f *testing.F) {
-	fuzzFormat(f, JSON, "/7", []byte(deviceJSON), []byte(`{"e":[{"n":"0/2","v":22.4,"t":-5},{"n":"0/2","v":22.9,"t":-30}],"bt":25462634}`))
+	fuzzFormat(f, JSON, "/7", []byte(deviceJSON), []byte(`{"e":[{"n":"0/2","v":22.4,"t":-5},{"n":"0/2","v":22.9,"t":-30}],"bt":25462634}`),
+		[]byte(`{"bt":1e308,"e":[{"n":"0/2","v":1,"t":1e308}]}`))
 }
 
 func FuzzLwM2MCBOR(f *testing.F) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/thinlink/thinlink/clients/lwm2m/model"
@@ -95,7 +96,9 @@ func decodeJSON(base model.Path, schema model.Schema, payload []byte) ([]model.N
 		if err != nil {
 			return nil, err
 		}
-		n.Time += later
+		if n.Time += later; math.IsInf(n.Time, 0) {
+			return nil, fmt.Errorf("%w: time %v", errJSON, n.Time)
+		}
 		nodes = append(nodes, n)
 	}
 	return nodes, nil

@@ -42,14 +42,15 @@ func (b Bootstrap) Write(path model.Path, payload []byte, format message.MediaTy
 	return nil
 }
 
-// store puts nodes in place of what their instances had; mu is held.
+// store puts nodes in place of what their instances had, but for resources that
+// the device does not know (section 6.1.7.5); mu is held.
 func (b Bootstrap) store(nodes []model.Node) error {
 	byInstance := map[model.Path][]model.Node{}
 	for _, n := range nodes {
-		if n.Path.Depth() < model.DepthInstance {
-			return model.Refuse(codes.BadRequest, n.Path.String()+" is no instance")
-		}
 		at := n.Path.Up(model.DepthInstance)
+		if at.Depth() < model.DepthInstance || at.ID() == model.MaxID {
+			return model.Refuse(codes.BadRequest, n.Path.String()+" is of no instance")
+		}
 		if _, known := b.t.objects[at.Object()]; !known {
 			return model.Refuse(codes.NotFound, at.String()+": no such object")
 		}
@@ -61,7 +62,7 @@ func (b Bootstrap) store(nodes []model.Node) error {
 	for at, list := range byInstance {
 		var known []model.Node
 		for _, n := range list {
-			if n.Path.Depth() > model.DepthInstance && n.Value != nil {
+			if n.Path.Depth() > model.DepthInstance && n.Value != nil && b.t.schema(n.Path) != nil {
 				known = append(known, n)
 			}
 		}

@@ -106,7 +106,8 @@ func (v View) clear(c *change, target model.Path) {
 	def := v.t.objects[target.Object()]
 	if target.Depth() == model.DepthInstance {
 		for id := range c.inst.Values {
-			if res := def.Resource(id); res.Ops&model.W != 0 && !res.Mandatory {
+			// What no definition knows is of a later version than the server's.
+			if res := def.Resource(id); res != nil && res.Ops&model.W != 0 && !res.Mandatory {
 				c.remove = append(c.remove, id)
 			}
 		}
