@@ -3,8 +3,11 @@ package lwm2m
 import (
 	"errors"
 	"fmt"
+	"os"
 	"reflect"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -214,6 +217,14 @@ var enabler = map[int]func(*managed){
 			m.t.Error("the device did not come again")
 		}
 	},
+	657: func(m *managed) { // error codes are notified, and reset
+		o := m.observe("/3/0/11/0")
+		m.device().tree.Set(objects.Device.ID, 0, model.Values{objects.DeviceErrorCode: model.Multiple{0: int64(1)}})
+		pass(time.Second)
+		m.check("reset", m.reg.Execute(m.t.Context(), at("/3/0/12"), ""))
+		pass(time.Second)
+		o.wants("0", "1", "0")
+	},
 	660: func(m *managed) { m.notifies("/3/0", func() { m.level(90) }) },
 	680: func(m *managed) { // single-instance objects have no second
 		_, err := m.reg.Create(m.t.Context(), at("/3"), content.TLV, []model.Node{node("/3/1", nil)})
@@ -282,6 +293,36 @@ func TestEnabler(t *testing.T) {
 				run(&managed{w, w.known().reg})
 			})
 		})
+	}
+}
+
+// enablerCases are all of the specification, in its order.
+var enablerCases = []int{
+	0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 101, 102, 103, 104, 105, 107, 108, 109, 201, 203, 204, 205, 211, 212, 215, 220, 221, 222, 223, 224, 225, 226, 227,
+	228, 229, 230, 231, 232, 233, 234, 235, 236, 237, 241, 256, 257, 260, 261, 280, 281, 301, 302, 303, 304, 305, 306, 307, 308, 309, 310, 311, 401,
+	651, 652, 655, 656, 657, 660, 680, 685, 701, 710, 751, 755, 756, 760, 770, 771, 772, 773, 774, 775, 776, 777, 778, 779, 780, 801, 810, 901, 905,
+	910, 950, 951,
+}
+
+// docs/conformance-lwm2m.md has every case once, in order, and those that
+// TestEnabler performs with its name.
+func TestConformanceTable(t *testing.T) {
+	page, err := os.ReadFile("../../docs/conformance-lwm2m.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var listed []int
+	for _, row := range regexp.MustCompile(`(?m)^\| ([0-9, ]+) \|(.*)$`).FindAllStringSubmatch(string(page), -1) {
+		for _, number := range strings.Split(row[1], ", ") {
+			id := must(strconv.Atoi(number))
+			listed = append(listed, id)
+			if _, here := enabler[id]; here != strings.Contains(row[2], "`TestEnabler`") {
+				t.Errorf("case %d: %s", id, row[2])
+			}
+		}
+	}
+	if !slices.Equal(listed, enablerCases) {
+		t.Errorf("the page has cases %v, want %v", listed, enablerCases)
 	}
 }
 

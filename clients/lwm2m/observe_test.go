@@ -1,7 +1,10 @@
 package lwm2m
 
 import (
+	"errors"
+	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -116,5 +119,81 @@ func TestUndeliveredReport(t *testing.T) {
 			t.Errorf("%d registrations", n)
 		}
 		w.check("next report", w.session.Report(w.t.Context(), reading(2)))
+	})
+}
+
+// An observation ends with the device's power; the server observes anew when the
+// device is back, and what it measured meanwhile arrives. It does so under loss
+// as well, and when the server has been restarted in between.
+func TestObserveOverReboot(t *testing.T) {
+	for _, security := range []string{NoSec, PSK} {
+		for _, notify := range []string{NotifyNon, NotifyCon} {
+			for _, loss := range []float64{0, 15} {
+				t.Run(fmt.Sprintf("%s, %s, %v %%", security, notify, loss), func(t *testing.T) {
+					opt := DefaultOptions()
+					opt.Security, opt.Notify = security, notify
+					inWorld(t, narrowband(loss), opt, func(w *world) {
+						w.connect()
+						for n := 1; n <= 3; n++ {
+							before := w.known().reg
+							w.session.PowerOff()
+							time.Sleep(time.Minute)
+							if n == 2 {
+								w.check("restart", w.session.Platform.Restart(w.t.Context()))
+							}
+							w.device().set(reading(10 * n))
+							w.check("boot", w.session.PowerOn(w.t.Context()))
+							w.check("wait", w.platform().client(w.env.DeviceName()).wait(w.t.Context(), func(f facts) bool { return f.reg != before }))
+							w.check("registration", w.known().regErr)
+							w.check("report", w.session.Report(w.t.Context(), reading(10*n+1)))
+							if got := w.known().reading; loss == 0 && got != reading(10*n+1) {
+								t.Errorf("after reboot %d the server has %+v", n, got)
+							}
+							if n := w.registrations(); n != 1 {
+								t.Errorf("%d registrations", n)
+							}
+						}
+					})
+				})
+			}
+		}
+	}
+}
+
+// A device that is silent for longer than its lifetime is forgotten, with a
+// warning; operations end at once, and the device registers anew when it is back.
+func TestLifetimeExpires(t *testing.T) {
+	opt := DefaultOptions()
+	opt.Lifetime = 5 * time.Minute
+	inWorld(t, lan(), opt, func(w *world) {
+		w.connect()
+		reg := w.known().reg
+		w.cut.Store(true)
+		done := make(chan error, 1)
+		time.AfterFunc(4*time.Minute, func() {
+			_, err := reg.ReadInteger(w.t.Context(), at("/3/0/9"))
+			done <- err
+		})
+		start := time.Now()
+		if err := <-done; !errors.Is(err, errOver) || time.Since(start) > opt.Lifetime {
+			t.Errorf("read: %v after %v", err, time.Since(start))
+		}
+		pass(time.Second)
+		expired := 0
+		for _, e := range w.recorded(clients.EventWarning) {
+			if strings.Contains(e.Detail, "expired") {
+				expired++
+			}
+		}
+		if n := w.registrations(); n != 0 || expired != 1 {
+			t.Errorf("%d registrations, %d warnings", n, expired)
+		}
+		pass(5 * time.Minute)
+		w.cut.Store(false)
+		pass(30 * time.Minute)
+		if n := w.registrations(); n != 1 || w.known().reg == reg {
+			t.Errorf("%d registrations", n)
+		}
+		w.check("report", w.session.Report(w.t.Context(), reading(1)))
 	})
 }

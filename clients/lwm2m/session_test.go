@@ -12,6 +12,7 @@ import (
 
 	"github.com/thinlink/thinlink/clients"
 	"github.com/thinlink/thinlink/clients/dgram"
+	"github.com/thinlink/thinlink/clients/lwm2m/content"
 	"github.com/thinlink/thinlink/clients/lwm2m/model"
 	"github.com/thinlink/thinlink/clients/lwm2m/objects"
 	"github.com/thinlink/thinlink/clients/pki"
@@ -279,6 +280,24 @@ func TestServerObject(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A server of an older version answers 4.12, and the device falls back to it.
+func TestVersionFallback(t *testing.T) {
+	for _, version := range versions {
+		opt := DefaultOptions()
+		opt.Security, opt.Version, opt.PlatformVersion, opt.Format = NoSec, content.V12, version, "lwm2m-cbor"
+		if version != content.V12 {
+			opt.Format = "tlv"
+		}
+		inWorld(t, lan(), opt, func(w *world) {
+			w.steps()
+			refused := len(versions) - 1 - slices.Index(versions, version)
+			if n := w.noted("does not have LwM2M"); n != refused || w.device().version != version {
+				t.Errorf("refused %d times, now %s, want %d and %s", n, w.device().version, refused, version)
+			}
+		})
+	}
 }
 
 // A server that has lost its database gets a new registration.
