@@ -352,3 +352,22 @@ func TestBadHandler(t *testing.T) {
 		}
 	})
 }
+
+// TestLeadingZeros: numbers may be longer than they need be (RFC 7252 section
+// 3.2).
+func TestLeadingZeros(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRaw(t, steady, HandlerFunc(func(_ context.Context, r *Request) *Response {
+			if accept, ok := r.Accept(); !ok || accept != LinkFormat {
+				t.Errorf("Accept %v, %v", accept, ok)
+			}
+			return Status(codes.Changed)
+		}))
+		m := request(1, "t")
+		m.Options = message.Options{{ID: message.Accept, Value: []byte{0, 40}}}
+		r.put(m)
+		if got := r.get(); got.Code != codes.Changed {
+			t.Errorf("got %v", got)
+		}
+	})
+}

@@ -260,3 +260,18 @@ func TestCSMAwaited(t *testing.T) {
 		}
 	})
 }
+
+// TestStreamIgnores: Empty messages, responses to nothing and elective options
+// of signals change nothing (RFC 8323 sections 3.4 and 5.1).
+func TestStreamIgnores(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRawStream(t, Config{}, nil, emptyCSM...)
+		r.put(0x00, 0x00)       // Empty
+		r.put(0x01, 0x45, 't')  // 2.05 to no request
+		r.put(0x10, 0xe1, 0xa0) // CSM with option 10
+		r.put(0x01, 0xe2, 'p')  // Ping
+		if m := r.get(); m.Code != codes.Pong || string(m.Token) != "p" {
+			t.Errorf("got %v, want the Pong alone", m)
+		}
+	})
+}

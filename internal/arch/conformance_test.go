@@ -17,7 +17,7 @@ func TestConformancePages(t *testing.T) {
 		t.Fatalf("%v, %v", pages, err)
 	}
 	for page, dirs := range map[string][]string{
-		"mqtt": {"clients/mqtt"}, "lwm2m": {"clients/lwm2m", "clients/dgram", "interop"}, "coap": {"clients/coap", "interop"},
+		"mqtt": {"clients/mqtt"}, "lwm2m": {"clients/lwm2m", "clients/dgram", "interop"}, "coap": {"clients/coap", "clients/dgram", "clients/lwm2m"},
 	} {
 		text, err := os.ReadFile("../../docs/conformance-" + page + ".md")
 		if err != nil {
