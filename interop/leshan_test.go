@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -225,9 +226,10 @@ func manageByLeshan(t *testing.T, c *capture, l *leshan, creds *credentials, sec
 	}
 }
 
-// javaDevice compiles the device with Leshan's client. What it returns starts
-// one.
-func javaDevice(t *testing.T) func(t *testing.T, args ...string) *script {
+// javaDevice is a program with Leshan's client, compiled.
+type javaDevice struct{ java, classes, models string }
+
+func newJavaDevice(t *testing.T) *javaDevice {
 	t.Helper()
 	path := jars(t, "LESHAN", "leshan")
 	java := program(t, "JAVA", "default-jdk-headless", []string{"-version"}, "java")
@@ -236,22 +238,21 @@ func javaDevice(t *testing.T) func(t *testing.T, args ...string) *script {
 	run(t, 2*patience, javac, "-d", classes, "-cp", path, "leshan/Device.java")
 	models, err := filepath.Abs("leshan/models")
 	must(t, err)
-	return func(t *testing.T, security ...string) *script {
-		t.Helper()
-		uri := overUDP.uri("")
-		if len(security) > 0 {
-			uri = overDTLS.uri("")
-		}
-		args := []string{"-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", classes + ":" + path, "Device", uri, pki.DeviceName, models, "20"}
-		return startScriptWith(t, inTempDir(t), java, append(args, security...)...)
-	}
+	return &javaDevice{java, classes + ":" + path, models}
+}
+
+// start starts one for the server at a URI, at an address of its own.
+func (d *javaDevice) start(t *testing.T, prepare func(*process), at netip.Addr, uri string, security ...string) *script {
+	t.Helper()
+	args := []string{"-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", d.classes, "Device", at.String(), uri, pki.DeviceName, d.models, "20"}
+	return startScriptWith(t, prepare, d.java, append(args, security...)...)
 }
 
 // TestLeshanClient has Leshan's client at our LwM2M server.
 func TestLeshanClient(t *testing.T) {
 	creds := newCredentials(t, lwm2m.DefaultOptions().PKI)
 	c := record(t, "Leshan's client at our LwM2M server")
-	start := javaDevice(t)
+	device := newJavaDevice(t)
 	for _, s := range []struct {
 		name, security, delivery string
 		args                     []string
@@ -273,7 +274,11 @@ func TestLeshanClient(t *testing.T) {
 			p, err := lwm2m.NewPlatform(opt, platformEnv(c, creds))
 			must(t, err)
 			t.Cleanup(func() { p.Close() })
-			leshanAtOurs(t, c, p, start(t, s.args...), s.name)
+			uri := overUDP.uri("")
+			if s.security != lwm2m.NoSec {
+				uri = overDTLS.uri("")
+			}
+			leshanAtOurs(t, c, p, device.start(t, inTempDir(t), deviceAddr, uri, s.args...), s.name)
 		})
 	}
 }

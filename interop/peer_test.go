@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -92,10 +93,11 @@ func python(t *testing.T, pin, pkg string) string {
 
 // process is a peer that runs in a process group of its own.
 type process struct {
-	name string
-	cmd  *exec.Cmd
-	done chan struct{} // closed when it has ended
-	err  error         // then
+	name   string
+	cmd    *exec.Cmd
+	within func(func() error) error // runs it elsewhere, if not nil
+	done   chan struct{}            // closed when it has ended
+	err    error                    // then
 
 	mu   sync.Mutex
 	out  bytes.Buffer
@@ -115,13 +117,9 @@ func startWith(t *testing.T, prepare func(*process), path string, args ...string
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	p.cmd.Stdout, p.cmd.Stderr = p, p
 	prepare(p)
-	if err := p.cmd.Start(); err != nil {
+	if err := p.launch(); err != nil {
 		t.Fatal(err)
 	}
-	go func() {
-		p.err = p.cmd.Wait()
-		close(p.done)
-	}()
 	t.Cleanup(func() {
 		p.kill()
 		if t.Failed() {
@@ -129,6 +127,31 @@ func startWith(t *testing.T, prepare func(*process), path string, args ...string
 		}
 	})
 	return p
+}
+
+// launch starts the program and waits for it, both on one thread, which has to
+// live as long: the program ends with it.
+func (p *process) launch() error {
+	if p.within == nil {
+		p.within = func(f func() error) error {
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			return f()
+		}
+	}
+	started := make(chan error, 2)
+	go func() {
+		p.err = p.within(func() error {
+			err := p.cmd.Start()
+			if started <- err; err != nil {
+				return err
+			}
+			return p.cmd.Wait()
+		})
+		started <- p.err // of within itself
+		close(p.done)
+	}()
+	return <-started
 }
 
 // startC is start for a program in C, whose output a pipe would hold back.

@@ -29,10 +29,11 @@ import (
 // capture records the wire during the test of one peer; each exchange on it is
 // counted apart.
 type capture struct {
-	peer string
-	keys keyLog
-	file *os.File
-	done chan struct{}
+	peer   string
+	device netip.Addr
+	keys   keyLog
+	file   *os.File
+	done   chan struct{}
 
 	mu      sync.Mutex
 	packets []measure.Packet
@@ -62,7 +63,7 @@ func (k *keyLog) bytes() []byte {
 // been dissected by tshark without complaint.
 func record(t *testing.T, peer string) *capture {
 	t.Helper()
-	c := &capture{peer: peer, done: make(chan struct{})}
+	c := &capture{peer: peer, device: deviceAddr, done: make(chan struct{})}
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, int(ethertype(unix.ETH_P_ALL)))
 	if err != nil {
 		t.Fatalf("packet socket: %v", err)
@@ -158,7 +159,7 @@ func (c *capture) trace(from, until time.Time) *measure.Trace {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	t := &measure.Trace{
-		Start: from, Device: deviceAddr, WindowStart: from, WindowEnd: until,
+		Start: from, Device: c.device, WindowStart: from, WindowEnd: until,
 		Packets: c.packets[:len(c.packets):len(c.packets)], KeyLog: c.keys.bytes(),
 	}
 	if len(t.Packets) > 0 && t.Packets[0].Time.Before(from) {

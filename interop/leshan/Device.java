@@ -44,9 +44,9 @@ import org.eclipse.leshan.core.response.ReadResponse;
 import org.eclipse.leshan.core.response.WriteResponse;
 
 /**
- * A device with Leshan's client. Arguments: URI, endpoint, folder of models, lifetime in seconds, and for DTLS "x509"
- * with three DER files (its certificate, its key, the server's certificate) or "psk" with identity and key. It obeys
- * lines of its standard input: connect, report N, command, updated, package, send FORMAT, stop.
+ * A device with Leshan's client. Arguments: its address, URI, endpoint, folder of models, lifetime in seconds, and for
+ * DTLS "x509" with three DER files (its certificate, its key, the server's certificate) or "psk" with identity and key.
+ * It obeys lines of its standard input: connect, report N, command, updated, package, send FORMAT, stop.
  */
 public class Device {
 
@@ -191,11 +191,11 @@ public class Device {
     }
 
     static Security security(String uri, String[] a) throws Exception {
-        switch (a.length > 4 ? a[4] : "nosec") {
+        switch (a.length > 5 ? a[5] : "nosec") {
         case "psk":
-            return Security.psk(uri, 1, a[5].getBytes(), a[6].getBytes());
+            return Security.psk(uri, 1, a[6].getBytes(), a[7].getBytes());
         case "x509":
-            return Security.x509(uri, 1, file(a[5]), file(a[6]), file(a[7]));
+            return Security.x509(uri, 1, file(a[6]), file(a[7]), file(a[8]));
         }
         return Security.noSec(uri, 1);
     }
@@ -209,11 +209,11 @@ public class Device {
 
     public static void main(String[] args) throws Exception {
         List<ObjectModel> models = ObjectLoader.loadDefault();
-        models.addAll(ObjectLoader.loadObjectsFromDir(new File(args[2]), true));
+        models.addAll(ObjectLoader.loadObjectsFromDir(new File(args[3]), true));
         ObjectsInitializer objects = new ObjectsInitializer(new StaticModel(models));
         Reading reading = new Reading();
-        objects.setInstancesForObject(0, security(args[0], args));
-        objects.setInstancesForObject(1, new Server(1, Long.parseLong(args[3])));
+        objects.setInstancesForObject(0, security(args[1], args));
+        objects.setInstancesForObject(1, new Server(1, Long.parseLong(args[4])));
         objects.setInstancesForObject(3, new SimpleInstanceEnabler(0, 0, "Leshan", 1, "client", 16, "U"));
         objects.setInstancesForObject(5, new Firmware());
         objects.setInstancesForObject(33650, reading);
@@ -223,9 +223,9 @@ public class Device {
         Configuration config = large(endpoints.createDefaultConfiguration());
         config.set(DtlsConfig.DTLS_CONNECTION_ID_LENGTH, 0); // uses the server's, has none of its own
         endpoints.setConfiguration(config);
-        endpoints.setClientAddress(InetAddress.getByName("10.77.0.2"));
+        endpoints.setClientAddress(InetAddress.getByName(args[0]));
 
-        LeshanClient client = new LeshanClientBuilder(args[1]).setObjects(objects.createAll())
+        LeshanClient client = new LeshanClientBuilder(args[2]).setObjects(objects.createAll())
                 .setDataSenders(new ManualDataSender()).setEndpointsProviders(endpoints.build())
                 .setRegistrationEngineFactory(new DefaultRegistrationEngineFactory()).build();
         client.addObserver(new LwM2mClientObserverAdapter() {
