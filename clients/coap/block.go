@@ -96,12 +96,12 @@ func checkBlocks(operation string, size int, offset int64) error {
 
 // cacheKey tells the block-wise transfers of one peer apart: by everything in
 // the request but what differs between its blocks (RFC 7959 section 2.5, RFC
-// 7252 section 5.4.2).
+// 7252 section 5.4.2). If-None-Match is of the first block alone (section 2.10).
 func cacheKey(m *Message) string {
 	key := []byte{byte(m.Code)}
 	for _, o := range m.Options {
 		switch o.ID {
-		case message.Block1, message.Block2, message.Size1, message.Size2, message.Observe:
+		case message.Block1, message.Block2, message.Size1, message.Size2, message.Observe, message.IfNoneMatch:
 		default:
 			key = append(key, byte(o.ID>>8), byte(o.ID), byte(len(o.Value)>>8), byte(len(o.Value)))
 			key = append(key, o.Value...)

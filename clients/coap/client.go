@@ -219,18 +219,16 @@ func (c *Conn) finish(p *call, resp *Response, err error) {
 	p.result <- result{resp, err}
 }
 
-// receiveAck acts on an acknowledgement. One whose ID or, with a response,
-// token does not match is ignored (RFC 7252 section 4.2).
+// receiveAck acts on an acknowledgement. One whose ID does not match is ignored
+// (RFC 7252 section 4.2), as is one of a request with anything but its response.
+// Whatever acknowledges a response ends its retransmission (section 5.2.2).
 func (c *Conn) receiveAck(m message.Message) {
 	t := c.inFlight[uint16(m.MessageID)]
 	if t == nil || t.msg.Type != message.Confirmable {
 		return
 	}
-	if m.Code != codes.Empty {
-		matches := isResponse(m.Code) && isRequest(t.msg.Code) && slices.Equal(m.Token, t.msg.Token)
-		if !matches {
-			return
-		}
+	if isRequest(t.msg.Code) && m.Code != codes.Empty && !(isResponse(m.Code) && slices.Equal(m.Token, t.msg.Token)) {
+		return
 	}
 	c.settle(t, &m, nil)
 }

@@ -207,3 +207,49 @@ func TestErrorsRead(t *testing.T) {
 		}
 	}
 }
+
+// TestResponseOfAnotherType: a client takes a response in whatever kind of
+// message it comes, before an Empty acknowledgement or after it (RFC 7252
+// sections 5.2.1 to 5.2.3).
+func TestResponseOfAnotherType(t *testing.T) {
+	ack := func(m message.Message) message.Message {
+		return message.Message{Type: message.Acknowledgement, MessageID: m.MessageID}
+	}
+	response := func(kind message.Type) func(message.Message) message.Message {
+		return func(m message.Message) message.Message {
+			return message.Message{Type: kind, Code: codes.Content, MessageID: 1, Token: m.Token, Payload: []byte("done")}
+		}
+	}
+	con, non := response(message.Confirmable), response(message.NonConfirmable)
+	for name, tt := range map[string]struct {
+		nonConfirmable bool
+		answers        []func(message.Message) message.Message
+		acknowledged   bool
+	}{
+		"NON to CON":            {false, []func(message.Message) message.Message{non}, false},
+		"NON to CON, ACK first": {false, []func(message.Message) message.Message{ack, non}, false},
+		"NON to CON, ACK later": {false, []func(message.Message) message.Message{non, ack}, false},
+		"CON to CON, ACK first": {false, []func(message.Message) message.Message{ack, con}, true},
+		"CON to NON":            {true, []func(message.Message) message.Message{con}, true},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRaw(t, steady, nil)
+			req := NewRequest(codes.GET, "/")
+			req.NonConfirmable = tt.nonConfirmable
+			m, done := r.ask(t.Context(), req)
+			for _, answer := range tt.answers {
+				r.put(answer(m))
+			}
+			if res := <-done; res.err != nil || string(res.resp.Payload) != "done" {
+				t.Errorf("%s: %v, %v", name, res.resp, res.err)
+			}
+			if tt.acknowledged {
+				if got := r.get(); got.Type != message.Acknowledgement || got.Code != codes.Empty || got.MessageID != 1 || len(got.Token) != 0 {
+					t.Errorf("%s: answered with %v, want an Empty acknowledgement", name, got)
+				}
+			}
+			time.Sleep(time.Minute)
+			r.silent() // nothing is sent again
+		})
+	}
+}

@@ -269,3 +269,20 @@ func TestDoLimitsBody(t *testing.T) {
 		}
 	})
 }
+
+// TestBlock2MoreIgnored: M says nothing in a request for a block (RFC 7959
+// sections 2.2 and 2.4).
+func TestBlock2MoreIgnored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRaw(t, steady, &file{data: image(100), etag: []byte{1}})
+		for i, more := range []bool{false, true} {
+			m := Message{Code: codes.GET}
+			m.setBlock(message.Block2, blockOption{num: 1, more: more, szx: 2})
+			r.put(message.Message{Type: message.Confirmable, Code: m.Code, MessageID: int32(i), Token: []byte{byte(i)}, Options: m.Options})
+			got := r.get()
+			if b, _, ok := (&Message{Options: got.Options}).block(message.Block2); !ok || b != (blockOption{num: 1, szx: 2}) || !bytes.Equal(got.Payload, image(100)[64:]) {
+				t.Errorf("M %v: %v, %+v with %d bytes", more, got, b, len(got.Payload))
+			}
+		}
+	})
+}

@@ -244,9 +244,11 @@ func TestCriticalOptions(t *testing.T) {
 			options message.Options
 			want    codes.Code
 		}{
-			{message.Options{{ID: 9, Value: []byte{1}}}, codes.BadOption},                                   // unknown
-			{message.Options{{ID: message.Block2, Value: []byte{1, 2, 3, 4}}}, codes.BadOption},             // illegal length
-			{message.Options{{ID: message.Accept}, {ID: message.Accept}}, codes.BadOption},                  // repeated
+			{message.Options{{ID: 9, Value: []byte{1}}}, codes.BadOption},                       // unknown
+			{message.Options{{ID: message.Block2, Value: []byte{1, 2, 3, 4}}}, codes.BadOption}, // illegal length
+			{message.Options{{ID: message.Accept}, {ID: message.Accept}}, codes.BadOption},      // repeated
+			{message.Options{{ID: message.Block2}, {ID: message.Block2}}, codes.BadOption},      // RFC 7959 section 2.1
+			{message.Options{{ID: message.ProxyURI, Value: []byte("coap://x/")}}, codes.ProxyingNotSupported},
 			{message.Options{{ID: message.ProxyScheme, Value: []byte("coap")}}, codes.ProxyingNotSupported}, // known, not done
 			{message.Options{{ID: message.Observe, Value: []byte{1, 2, 3, 4}}}, codes.Changed},              // elective: ignored
 		} {
@@ -287,6 +289,11 @@ func TestFormatErrors(t *testing.T) {
 			{"marker without payload after option", []byte{0x40, 1, 0, 8, 0xb1, 0xff, 0xff}, true},
 			{"the same, NON", []byte{0x50, 1, 0, 9, 0xff}, false},
 			{"reserved class 1, CON", []byte{0x40, 0x20, 0, 10}, true},
+			{"reserved class 6, CON", []byte{0x40, 0xc1, 0, 14}, true},
+			{"reserved class 7, CON", []byte{0x40, 0xe1, 0, 15}, true},
+			{"reserved class 1, ACK", []byte{0x60, 0x20, 0, 16}, false},
+			{"Empty, NON", []byte{0x50, 0, 0, 17}, false},
+			{"option length 15", []byte{0x40, 1, 0, 18, 0x0f}, true},
 			{"reserved class 7, NON", []byte{0x50, 0xe1, 0, 11}, false},
 			{"ACK with a request", []byte{0x60, 1, 0, 12}, false},
 			{"RST with a token", []byte{0x71, 0, 0, 13, 1}, false},
@@ -368,6 +375,79 @@ func TestLeadingZeros(t *testing.T) {
 		r.put(m)
 		if got := r.get(); got.Code != codes.Changed {
 			t.Errorf("got %v", got)
+		}
+	})
+}
+
+// TestDuplicateAfterSeparateResponse: a request that comes again is acknowledged
+// again, even after its separate response was acknowledged, and the response is
+// not repeated in the acknowledgement (RFC 7252 sections 4.2 and 5.2.2).
+func TestDuplicateAfterSeparateResponse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRaw(t, steady, slow(2*time.Second))
+		r.put(request(7, "tok"))
+		time.Sleep(2 * time.Second)
+		first, resp := r.get(), r.get()
+		r.put(message.Message{Type: message.Acknowledgement, MessageID: resp.MessageID})
+		r.put(request(7, "tok"))
+		again := r.get()
+		for _, ack := range []message.Message{first, again} {
+			if ack.Type != message.Acknowledgement || ack.Code != codes.Empty || ack.MessageID != 7 || len(ack.Token) != 0 {
+				t.Errorf("got %v, want an Empty acknowledgement", ack)
+			}
+		}
+		if resp.Type != message.Confirmable || string(resp.Token) != "tok" {
+			t.Errorf("got %v, want a confirmable response", resp)
+		}
+		time.Sleep(time.Minute)
+		r.silent()
+	})
+}
+
+// TestSeparateResponseEnds: any acknowledgement and a Reset stop a separate
+// response's retransmission (RFC 7252 section 5.2.2).
+func TestSeparateResponseEnds(t *testing.T) {
+	for name, end := range map[string]message.Message{
+		"ACK":              {Type: message.Acknowledgement},
+		"ACK with content": {Type: message.Acknowledgement, Code: codes.Content, Token: []byte("else"), Payload: []byte("ignored")},
+		"RST":              {Type: message.Reset},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRaw(t, steady, slow(time.Second))
+			r.put(request(7, "tok"))
+			time.Sleep(time.Second)
+			r.get() // the Empty ACK
+			resp := r.get()
+			time.Sleep(2 * time.Second)
+			if again := r.get(); again.MessageID != resp.MessageID {
+				t.Errorf("%s: got %v, want the response again", name, again)
+			}
+			end.MessageID = resp.MessageID
+			r.put(end)
+			time.Sleep(time.Minute)
+			r.silent()
+			if s := r.conn.Stats(); s.GiveUps != 0 {
+				t.Errorf("%s: %+v", name, s)
+			}
+		})
+	}
+}
+
+// TestTokenEchoed: a token of any length, in a response of any kind (RFC 7252
+// section 5.3.1).
+func TestTokenEchoed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for i, token := range []string{"", "\x00", "\xff\xff\xff\xff\xff\xff\xff\xff"} {
+			r := newRaw(t, steady, slow(0))
+			non := request(int32(i), token)
+			non.Type = message.NonConfirmable
+			r.put(non)
+			r.put(request(int32(10+i), token))
+			for range 2 {
+				if m := r.get(); string(m.Token) != token || string(m.Payload) != "done" {
+					t.Errorf("token %x: got %v", token, m)
+				}
+			}
 		}
 	})
 }

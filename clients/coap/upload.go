@@ -125,6 +125,9 @@ func (u *Upload) cut() (blockOption, *Request, error) {
 	}
 	req.Payload = rest
 	req.setBlock(message.Block1, b)
+	if b.num > 0 {
+		req.Remove(message.IfNoneMatch) // RFC 7959 section 2.10
+	}
 	if !u.begun { // RFC 7959 section 4
 		req.SetUint(message.Size1, uint32(len(u.body)))
 	}

@@ -3,6 +3,7 @@ package coap
 import (
 	"bytes"
 	"context"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -185,6 +186,47 @@ func TestBothWaysInBlocks(t *testing.T) {
 		r.setBlock(message.Block2, blockOption{num: 3, szx: 6})
 		if resp, err := p.a.Do(t.Context(), r); err != nil || resp.Code != codes.RequestEntityIncomplete {
 			t.Errorf("got %v, %v, want 4.08", resp, err)
+		}
+	})
+}
+
+// TestUploadOfTwoFormats: blocks of different content formats are not put
+// together (RFC 7959 section 2.3).
+func TestUploadOfTwoFormats(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPair(t, steady, nil, echo)
+		for i, tt := range []struct {
+			format message.MediaType
+			want   codes.Code
+		}{{Octets, codes.Continue}, {TextPlain, codes.RequestEntityIncomplete}} {
+			req := part(blockOption{num: uint32(i), more: i == 0, szx: 2}, 64)
+			req.SetContentFormat(tt.format)
+			if resp, err := p.a.Do(t.Context(), req); err != nil || resp.Code != tt.want {
+				t.Errorf("block %d: %v, %v, want %v", i, resp, err, tt.want)
+			}
+		}
+	})
+}
+
+// TestConditionOfFirstBlock: If-None-Match is of the first block alone (RFC 7959
+// section 2.10): after it the resource may exist.
+func TestConditionOfFirstBlock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPair(t, steady, nil, echo)
+		req := NewRequest(codes.PUT, "/").WithPayload(Octets, image(2500))
+		req.Set(message.IfNoneMatch, nil)
+		if resp, err := p.a.Do(t.Context(), req); err != nil || resp.Code != codes.Changed {
+			t.Fatal(resp, err)
+		}
+		var with []bool
+		for _, s := range p.log {
+			if m, _ := decode(s.data); s.fromA && m.Code == codes.PUT {
+				_, there := (&Message{Options: m.Options}).Bytes(message.IfNoneMatch)
+				with = append(with, there)
+			}
+		}
+		if want := []bool{true, false, false}; !slices.Equal(with[:3], want) {
+			t.Errorf("If-None-Match in blocks: %v, want %v", with, want)
 		}
 	})
 }
