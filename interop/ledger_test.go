@@ -74,10 +74,11 @@ func (b *book) tables() string {
 }
 
 // checkPage holds the page to what was exercised, if all of it was, or writes
-// it anew.
+// anew the tables of the peers that were.
 func checkPage() error {
-	partial := flag.Lookup("test.run").Value.String() != "" || flag.Lookup("test.skip").Value.String() != "" || flag.Lookup("test.list").Value.String() != ""
-	if partial {
+	update := os.Getenv("THINLINK_INTEROP_UPDATE") == "1"
+	partial := flag.Lookup("test.run").Value.String() != "" || flag.Lookup("test.skip").Value.String() != ""
+	if partial && !update || flag.Lookup("test.list").Value.String() != "" {
 		return nil
 	}
 	b, err := os.ReadFile(page)
@@ -89,10 +90,31 @@ func checkPage() error {
 	if !ok || !ended {
 		return fmt.Errorf("%s lacks %q or %q", page, pageBegin, pageEnd)
 	}
-	if os.Getenv("THINLINK_INTEROP_UPDATE") == "1" {
-		return os.WriteFile(page, []byte(head+pageBegin+ledger.tables()+"\n"+pageEnd+foot), 0o644)
+	switch {
+	case !update:
+		return compare(rows(listed), rows(ledger.tables()))
+	case !partial:
+		listed = ""
 	}
-	return compare(rows(listed), rows(ledger.tables()))
+	return os.WriteFile(page, []byte(head+pageBegin+merge(listed, ledger.tables())+"\n"+pageEnd+foot), 0o644)
+}
+
+const peerHeading = "\n### "
+
+// merge puts the tables of the peers that were exercised in place of those
+// listed, or after them.
+func merge(listed, done string) string {
+	tables := strings.Split(strings.TrimSuffix(listed, "\n"), peerHeading)
+	for _, table := range strings.Split(done, peerHeading)[1:] {
+		peer, _, _ := strings.Cut(table, "\n")
+		i := slices.IndexFunc(tables, func(t string) bool { return strings.HasPrefix(t, peer+"\n") })
+		if table = strings.TrimSuffix(table, "\n") + "\n"; i < 0 {
+			tables = append(tables, table)
+		} else {
+			tables[i] = table
+		}
+	}
+	return strings.Join(tables, peerHeading)
 }
 
 var rowFormat = regexp.MustCompile(`(?m)^(?:### (.+)|\| ([^|]+) \| \d+ \| \d+ \| (\d+) \| (\d+) \|.*)$`)

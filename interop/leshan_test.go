@@ -226,26 +226,51 @@ func manageByLeshan(t *testing.T, c *capture, l *leshan, creds *credentials, sec
 	}
 }
 
-// javaDevice is a program with Leshan's client, compiled.
-type javaDevice struct{ java, classes, models string }
-
-func newJavaDevice(t *testing.T) *javaDevice {
+// compiled is a program with Leshan's libraries. What it returns starts one.
+func compiled(t *testing.T, class string) func(t *testing.T, prepare func(*process), args ...string) *script {
 	t.Helper()
 	path := jars(t, "LESHAN", "leshan")
 	java := program(t, "JAVA", "default-jdk-headless", []string{"-version"}, "java")
 	javac := program(t, "JAVA", "default-jdk-headless", []string{"-version"}, "javac")
 	classes := t.TempDir()
-	run(t, 2*patience, javac, "-d", classes, "-cp", path, "leshan/Device.java")
+	run(t, 2*patience, javac, "-d", classes, "-cp", path, "leshan/"+class+".java")
+	return func(t *testing.T, prepare func(*process), args ...string) *script {
+		t.Helper()
+		return startScriptWith(t, prepare, java, append([]string{"-XX:TieredStopAtLevel=1",
+			"-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", classes + ":" + path, class}, args...)...)
+	}
+}
+
+// leshanModels describes our objects to Leshan.
+func leshanModels(t *testing.T) string {
+	t.Helper()
 	models, err := filepath.Abs("leshan/models")
 	must(t, err)
-	return &javaDevice{java, classes + ":" + path, models}
+	return models
+}
+
+// javaDevice is a program with Leshan's client, compiled.
+type javaDevice func(t *testing.T, prepare func(*process), args ...string) *script
+
+func newJavaDevice(t *testing.T) javaDevice {
+	t.Helper()
+	return compiled(t, "Device")
 }
 
 // start starts one for the server at a URI, at an address of its own.
-func (d *javaDevice) start(t *testing.T, prepare func(*process), at netip.Addr, uri string, security ...string) *script {
+func (d javaDevice) start(t *testing.T, prepare func(*process), at netip.Addr, uri string, security ...string) *script {
 	t.Helper()
-	args := []string{"-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", d.classes, "Device", at.String(), uri, pki.DeviceName, d.models, "20"}
-	return startScriptWith(t, prepare, d.java, append(args, security...)...)
+	return d(t, prepare, append([]string{at.String(), uri, pki.DeviceName, leshanModels(t), "20"}, security...)...)
+}
+
+// here starts one at the device's end, for our server.
+func (d javaDevice) here(t *testing.T, security ...string) *script {
+	t.Helper()
+	uri := map[string]string{
+		"": overUDP.uri(""), "psk": overPSK.uri(""), "x509": overDTLS.uri(""),
+		"bootstrap": "coap://" + pki.ServerName + ":5783", "bootstrap-psk": "coaps://" + pki.ServerName + ":5784",
+	}[append(security, "")[0]]
+	return d.start(t, inTempDir(t), deviceAddr, uri, security...)
 }
 
 // TestLeshanClient has Leshan's client at our LwM2M server.
@@ -271,16 +296,40 @@ func TestLeshanClient(t *testing.T) {
 			opt := lwm2m.DefaultOptions()
 			opt.Security, opt.Delivery = s.security, s.delivery
 			s.edit(&opt)
-			p, err := lwm2m.NewPlatform(opt, platformEnv(c, creds))
-			must(t, err)
-			t.Cleanup(func() { p.Close() })
-			uri := overUDP.uri("")
-			if s.security != lwm2m.NoSec {
-				uri = overDTLS.uri("")
-			}
-			leshanAtOurs(t, c, p, device.start(t, inTempDir(t), deviceAddr, uri, s.args...), s.name)
+			p := lwm2mPlatform(t, c, creds, opt)
+			leshanAtOurs(t, c, p, device.here(t, s.args...), s.name)
 		})
 	}
+	t.Run("operations", func(t *testing.T) { operateLeshan(t, c, device, creds) })
+	for _, s := range []struct {
+		security string
+		args     []string
+	}{
+		{lwm2m.NoSec, []string{"bootstrap"}},
+		{lwm2m.PSK, []string{"bootstrap-psk", pki.DeviceName, pskKey}},
+	} {
+		opt := lwm2m.DefaultOptions()
+		if opt.Security, opt.Bootstrap = s.security, lwm2m.BootstrapClient; s.security == lwm2m.PSK {
+			opt.PSKKey = hex.EncodeToString([]byte(pskKey))
+		}
+		p := lwm2mPlatform(t, c, creds, opt)
+		d := device.here(t, s.args...)
+		c.exchange(t, s.security+": bootstrap, register, discover, observe", func(t *testing.T) {
+			d.do(t, "connect")
+			must(t, p.Connected(within(t, patience), pki.DeviceName))
+		})
+		d.kill()
+		must(t, p.Close())
+	}
+}
+
+// lwm2mPlatform is ours.
+func lwm2mPlatform(t *testing.T, c *capture, creds *credentials, opt lwm2m.Options) *lwm2m.Platform {
+	t.Helper()
+	p, err := lwm2m.NewPlatform(opt, platformEnv(c, creds))
+	must(t, err)
+	t.Cleanup(func() { p.Close() })
+	return p
 }
 
 // platformEnv is the world of a platform of ours.

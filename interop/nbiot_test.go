@@ -224,7 +224,7 @@ func TestLeshanClientOverNBIoT(t *testing.T) {
 	}
 }
 
-func leshanOverNBIoT(t *testing.T, device *javaDevice, delivery string) {
+func leshanOverNBIoT(t *testing.T, device javaDevice, delivery string) {
 	link := enterCell(t)
 	opt := lwm2m.DefaultOptions()
 	opt.Security, opt.Delivery = lwm2m.NoSec, delivery

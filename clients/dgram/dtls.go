@@ -69,6 +69,9 @@ type Credentials struct {
 	// Sessions, if not nil, resumes sessions (RFC 5246 section 7.3). pion/dtls
 	// does not resume one in which the client has shown a certificate.
 	Sessions dtls.SessionStore
+	// KeyLog receives the secrets of a server's sessions in NSS key log format;
+	// nil is nobody.
+	KeyLog io.Writer
 }
 
 // NewCredentials parses an end's certificate and the root it trusts.
@@ -93,6 +96,9 @@ func (c Credentials) options(cfg Config) []dtls.Option {
 	}
 	if c.Sessions != nil {
 		list = append(list, dtls.WithSessionStore(c.Sessions))
+	}
+	if c.KeyLog != nil {
+		list = append(list, dtls.WithKeyLogWriter(c.KeyLog))
 	}
 	if c.Key != nil {
 		return append(list, dtls.WithPSK(func(identity []byte) ([]byte, error) {

@@ -132,6 +132,31 @@ func TestPushBlocks(t *testing.T) {
 	})
 }
 
+// A server without request tags pushes all the same; what it does not finish it
+// begins anew.
+func TestPushUntagged(t *testing.T) {
+	inWorld(t, lan(), DefaultOptions(), func(w *world) {
+		w.connect()
+		img := image(3000)
+		w.check("description", w.device().update.expect(img))
+		conn := w.known().reg.session()
+		begin := func() *coap.Upload {
+			return must(conn.Upload(coap.NewRequest(codes.PUT, packagePath.String()).WithPayload(coap.Octets, img.Data), coap.UploadOptions{}))
+		}
+		must(begin().Next(w.t.Context()))
+		u := begin()
+		for last := false; !last; {
+			last = must(u.Next(w.t.Context())).Last
+		}
+		if got := u.Response().Code; got != codes.Changed {
+			t.Errorf("push: %s", coap.CodeString(got))
+		}
+		if got := w.states(); got != "downloading, downloading, downloaded" {
+			t.Error(got)
+		}
+	})
+}
+
 // The server limits for how long the user may put off an update.
 func TestDefer(t *testing.T) {
 	for _, test := range []struct {

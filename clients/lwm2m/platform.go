@@ -276,6 +276,19 @@ func (p *Platform) connected(device string) (*client, error) {
 	return nil, fmt.Errorf("%s is not connected", device)
 }
 
+// Registration is a device as the server knows it. Its methods are the
+// operations of the device management and information reporting interfaces.
+type Registration = registration
+
+// Registration is that of a device that has connected.
+func (p *Platform) Registration(device string) (*Registration, error) {
+	c, err := p.connected(device)
+	if err != nil {
+		return nil, fmt.Errorf("lwm2m: registration: %w", err)
+	}
+	return c.get().reg, nil
+}
+
 // Command implements clients.Platform.
 func (p *Platform) Command(ctx context.Context, device string, value int64) error {
 	c, err := p.connected(device)

@@ -30,13 +30,14 @@ func (d *dispatcher) ServeBlock(_ context.Context, r *coap.Request, b coap.Block
 
 // push takes one block of a package. The request tag (RFC 9175 section 3) says
 // which package it is of, so that a push goes on over another session and after
-// a power cut.
+// a power cut. Without one the session does (RFC 7959 section 2.5).
 func (u *updater) push(r *coap.Request, b coap.Block) *coap.Response {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	tag, _ := r.Bytes(coap.RequestTag)
 	m := &u.flash.Machine
-	same := m.URI == "" && len(tag) > 0 && bytes.Equal(tag, u.flash.ETag)
+	tagged := len(tag) > 0 || b.Offset > 0 && r.Conn() == u.pusher
+	same := m.URI == "" && tagged && bytes.Equal(tag, u.flash.ETag)
 	end := b.Offset + int64(len(b.Data))
 	switch {
 	case same && m.State == Downloaded && end <= u.flash.size: // the response was lost
@@ -52,6 +53,7 @@ func (u *updater) push(r *coap.Request, b coap.Block) *coap.Response {
 		if err := u.beginPush(tag, b.Size); err != nil {
 			return failure(err)
 		}
+		u.pusher = r.Conn()
 	}
 	return u.takeBlock(r, b)
 }

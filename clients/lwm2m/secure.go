@@ -96,12 +96,13 @@ func (o *Options) deviceCredentials(env *clients.Env) (c credentials, err error)
 func (o *Options) platformCredentials(env *clients.Env, sessions dtls.SessionStore) (c credentials, err error) {
 	switch o.Security {
 	case Certificate:
-		return dgram.NewCredentials(env.PKI, env.PKI.Server)
+		c, err = dgram.NewCredentials(env.PKI, env.PKI.Server)
 	case PSK:
 		c.Key = func(identity string) ([]byte, error) { return o.key(env, identity) }
 		if o.Resumption != ResumeNone {
 			c.Sessions = sessions
 		}
 	}
-	return c, nil
+	c.KeyLog = env.KeyLog // a device of others has no key log
+	return c, err
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/thinlink/thinlink/clients"
+	"github.com/thinlink/thinlink/clients/coap"
 )
 
 // applyTime is how long the device works on a package before it reboots.
@@ -32,6 +33,7 @@ type updater struct {
 
 	unpublished []model.Values // states that the object is still to show
 
+	pusher  *coap.Conn  // session of the push
 	heard   time.Time   // the last block of a push
 	silence *time.Timer // of a push; nil without one
 }

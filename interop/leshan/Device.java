@@ -46,7 +46,8 @@ import org.eclipse.leshan.core.response.WriteResponse;
 /**
  * A device with Leshan's client. Arguments: its address, URI, endpoint, folder of models, lifetime in seconds, and for
  * DTLS "x509" with three DER files (its certificate, its key, the server's certificate) or "psk" with identity and key.
- * It obeys lines of its standard input: connect, report N, command, updated, package, send FORMAT, stop.
+ * With "bootstrap" or "bootstrap-psk" the URI is that of a bootstrap server. It obeys lines of its standard input:
+ * connect, report N, command, updated, package, send FORMAT, stop.
  */
 public class Device {
 
@@ -196,6 +197,10 @@ public class Device {
             return Security.psk(uri, 1, a[6].getBytes(), a[7].getBytes());
         case "x509":
             return Security.x509(uri, 1, file(a[6]), file(a[7]), file(a[8]));
+        case "bootstrap":
+            return Security.noSecBootstrap(uri);
+        case "bootstrap-psk":
+            return Security.pskBootstrap(uri, a[6].getBytes(), a[7].getBytes());
         }
         return Security.noSec(uri, 1);
     }
@@ -213,9 +218,13 @@ public class Device {
         ObjectsInitializer objects = new ObjectsInitializer(new StaticModel(models));
         Reading reading = new Reading();
         objects.setInstancesForObject(0, security(args[1], args));
-        objects.setInstancesForObject(1, new Server(1, Long.parseLong(args[4])));
+        if (args.length > 5 && args[5].startsWith("bootstrap"))
+            objects.setClassForObject(1, Server.class);
+        else
+            objects.setInstancesForObject(1, new Server(1, Long.parseLong(args[4])));
         objects.setInstancesForObject(3, new SimpleInstanceEnabler(0, 0, "Leshan", 1, "client", 16, "U"));
         objects.setInstancesForObject(5, new Firmware());
+        objects.setClassForObject(33650, Reading.class); // of instances that the server creates
         objects.setInstancesForObject(33650, reading);
 
         CaliforniumClientEndpointsProvider.Builder endpoints = new CaliforniumClientEndpointsProvider.Builder(
