@@ -84,6 +84,9 @@ func Expand(m Matrix) ([]*Run, error) {
 		for _, c := range cells {
 			stack := c.stack.tuned(link.Timers)
 			for _, engine := range m.Engines {
+				if err := stack.runsOn(engine); err != nil {
+					return nil, err
+				}
 				for _, seed := range m.Seeds {
 					runs = append(runs, &Run{
 						Profile: link.Name, Scenario: *c.scenario, Stack: stack, Serves: c.serves,

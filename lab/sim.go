@@ -29,6 +29,7 @@ func runSim(ctx context.Context, run *Run, progress func(Progress)) *measure.Res
 		Platform: vnet.HostConfig{Addr: platformAddr[run.Stack.IP], TCP: run.Stack.TCP.Platform.config(), GRO: run.Stack.TCP.Platform.GRO},
 		Link:     run.Link,
 		Seed:     run.Seed,
+		NonIP:    run.Stack.nonIP(),
 		Tap:      &pulse{Recorder: rec, start: start, progress: progress},
 	})
 	if err != nil {
@@ -44,6 +45,7 @@ func runSim(ctx context.Context, run *Run, progress func(Progress)) *measure.Res
 		Halt: func() {
 			net.Close()
 			trace = rec.Trace()
+			trace.NonIP = run.Stack.nonIP()
 		},
 		Record: func(e clients.Event) {
 			rec.Event(measure.Event{Time: time.Now(), Kind: e.Kind, Detail: e.Detail, Offset: e.Offset, Length: e.Length})

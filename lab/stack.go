@@ -185,6 +185,17 @@ func (s *Stack) new() (clients.Stack, error) {
 	return nil, fmt.Errorf("protocol %s has no sessions", s.Protocol)
 }
 
+// nonIP reports whether the link carries the stack's messages without IP.
+func (s *Stack) nonIP() bool { return s.Protocol == "lwm2m" && s.LwM2M.Binding == lwm2m.BindingNonIP }
+
+// runsOn reports why the stack cannot run on an engine.
+func (s *Stack) runsOn(engine string) error {
+	if s.nonIP() && engine != "sim" {
+		return fmt.Errorf("stack %s has binding N: engine %s carries IP only: use --engine sim", s.Name, engine)
+	}
+	return nil
+}
+
 // pki says which certificates the stack wants; false is none.
 func (s *Stack) pki() (pki.Options, bool) {
 	switch s.Protocol {

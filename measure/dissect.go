@@ -97,6 +97,10 @@ func (d *dissection) count(class *int64, n int, in bool) {
 
 func (d *dissection) packet(p *Packet) {
 	in := d.trace.inWindow(p.Time)
+	if d.trace.NonIP {
+		d.datagram(p, bareFlow, p.Data, len(p.Data), in)
+		return
+	}
 	ip, err := wire.ParseIPCut(p.Data)
 	if err != nil {
 		d.notIP++
@@ -119,8 +123,10 @@ func (d *dissection) packet(p *Packet) {
 		case wire.ProtoUDP:
 			if u, err := wire.ParseUDPCut(ip.Payload); err == nil && n >= wire.UDPHeaderLen {
 				d.count(&d.layers.Transport, wire.UDPHeaderLen, in)
-				d.datagram(p, &ip, &u, n-wire.UDPHeaderLen, in)
-				return
+				if n -= wire.UDPHeaderLen; !ip.Fragment() {
+					d.datagram(p, key(p.Dir, &ip, u.SrcPort, u.DstPort), u.Payload, n, in)
+					return
+				}
 			}
 		case wire.ProtoICMP, wire.ProtoICMPv6:
 			header := min(n, wire.ICMPHeaderLen)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/thinlink/thinlink/measure/internal/capfile"
+	"github.com/thinlink/thinlink/measure/internal/tlsdec"
 	"github.com/thinlink/thinlink/netem"
 )
 
@@ -54,17 +55,18 @@ type captureMeta struct {
 	WindowStart time.Time  `json:"window_start"`
 	WindowEnd   time.Time  `json:"window_end"`
 	FatesKnown  bool       `json:"fates_known"`
+	NonIP       bool       `json:"non_ip,omitempty"`
 }
 
 // WritePCAPNG writes a trace as a capture that Wireshark and ReadTrace
-// understand: IP packets on two interfaces, inside and outside the measured
+// understand: packets on two interfaces, inside and outside the measured
 // window (on one, if the window holds them all), the keys, a comment on each
 // packet the link dropped and on the window's first, and every packet's fate
 // in a custom option. Because dropped packets are there as well as their
 // retransmissions, Wireshark reassembles streams best with its preference
 // tcp.reassemble_out_of_order.
 func WritePCAPNG(w io.Writer, t *Trace, about About) error {
-	meta, err := json.Marshal(captureMeta{t.Device, t.Start, t.WindowStart, t.WindowEnd, t.FatesKnown})
+	meta, err := json.Marshal(captureMeta{t.Device, t.Start, t.WindowStart, t.WindowEnd, t.FatesKnown, t.NonIP})
 	if err != nil {
 		return fmt.Errorf("capture: %w", err)
 	}
@@ -73,15 +75,19 @@ func WritePCAPNG(w io.Writer, t *Trace, about About) error {
 		Hardware:    about.Hardware, OS: about.OS,
 		Comment: about.comment(), Custom: string(meta),
 	})
+	link := uint16(capfile.LinkRaw)
+	if t.NonIP {
+		link = capfile.LinkUpperPDU
+	}
 	window := 0
 	for i := range t.Packets {
 		if !t.inWindow(t.Packets[i].Time) {
-			c.Interface(ifaceSetup, "packets outside the measured window")
+			c.Interface(ifaceSetup, "packets outside the measured window", link)
 			window = 1
 			break
 		}
 	}
-	c.Interface(ifaceWindow, "packets inside the measured window")
+	c.Interface(ifaceWindow, "packets inside the measured window", link)
 	if len(t.KeyLog) > 0 {
 		c.Secrets(t.KeyLog)
 	}
@@ -106,9 +112,22 @@ func WritePCAPNG(w io.Writer, t *Trace, about About) error {
 			fate = appendFate(fate[:0], p)
 			custom = fate
 		}
-		c.Packet(iface, p.Time, p.Data, comments, custom)
+		data := p.Data
+		if t.NonIP {
+			name, port := dissector(data)
+			data = capfile.AppendPDU(nil, capfile.PDU{Dissector: name, Port: port, Down: p.Dir == netem.Down, Data: data})
+		}
+		c.Packet(iface, p.Time, data, comments, custom)
 	}
 	return c.Flush()
+}
+
+// dissector is Wireshark's name of what a datagram is, and its usual port.
+func dissector(b []byte) (name string, port uint16) {
+	if tlsdec.IsDTLS(b) {
+		return "dtls", portCoAPS
+	}
+	return "coap", portCoAP
 }
 
 // appendFate encodes a packet's fate: Done in nanoseconds since 1970, 0 if

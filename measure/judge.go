@@ -36,13 +36,13 @@ func (t *Trace) inWindow(at time.Time) bool {
 	return !at.Before(t.WindowStart) && at.Before(t.WindowEnd)
 }
 
-// ipLen is the length of an IP packet, also of one that the capture cut short
-// or padded.
-func ipLen(data []byte) int {
-	if ip, err := wire.ParseIPCut(data); err == nil {
+// length is that of a packet, also of an IP packet that the capture cut short or
+// padded.
+func (t *Trace) length(p *Packet) int {
+	if ip, err := wire.ParseIPCut(p.Data); err == nil && !t.NonIP {
 		return ip.TotalLen
 	}
-	return len(data)
+	return len(p.Data)
 }
 
 func counts(t *Trace) (up, down Counts) {
@@ -55,10 +55,13 @@ func counts(t *Trace) (up, down Counts) {
 		if p.Dir == netem.Down {
 			c = &down
 		}
-		n := int64(ipLen(p.Data))
+		n := int64(t.length(p))
 		c.Packets++
 		c.Bytes += n
-		c.BytesEthernet += n + ethernetHeaderLen
+		c.BytesEthernet += n
+		if !t.NonIP {
+			c.BytesEthernet += ethernetHeaderLen
+		}
 		if p.Lost != "" {
 			c.Dropped++
 			c.BytesDropped += n

@@ -58,6 +58,12 @@ func ParseCapture(b []byte, opt OpenOptions) (*Trace, error) {
 			t.Device = meta.Device
 		}
 	}
+	if own && meta.NonIP {
+		t.Start, t.WindowStart, t.WindowEnd, t.NonIP = meta.Start, meta.WindowStart, meta.WindowEnd, true
+		t.takeBare(f, &warn)
+		t.Warnings = warn.list()
+		return t, nil
+	}
 	frames := ipFrames(f, &warn)
 	if len(frames) == 0 && !own {
 		return nil, fmt.Errorf("no IP packets among %d frames", len(f.Packets))
@@ -164,6 +170,27 @@ func (t *Trace) take(frames []frame, warn *warnings) {
 	if others > 0 {
 		warn.add("%d packets are neither from nor to %v: left out", others, t.Device)
 	}
+}
+
+// takeBare keeps the packets of a link without IP.
+func (t *Trace) takeBare(f *capfile.File, warn *warnings) {
+	for i := range f.Packets {
+		f := &f.Packets[i]
+		pdu, ok := capfile.ParsePDU(f.Data)
+		if !ok || f.LinkType != capfile.LinkUpperPDU {
+			warn.add("frames that do not tell what they are: left out")
+			continue
+		}
+		p := Packet{Time: f.Time, Dir: netem.Up, Data: pdu.Data}
+		if pdu.Down {
+			p.Dir = netem.Down
+		}
+		if t.FatesKnown {
+			p.setFate(f.Custom)
+		}
+		t.Packets = append(t.Packets, p)
+	}
+	slices.SortStableFunc(t.Packets, func(a, b Packet) int { return a.Time.Compare(b.Time) })
 }
 
 // carrierNAT is the address space between a carrier's NAT and its devices

@@ -17,6 +17,9 @@ var infrastructurePorts = []uint16{53, 67, 68, 123, 137, 138, 546, 547, 1900, 53
 // BytesEthernet with the paper's figures.
 func PaperRule(t *Trace, platforms ...netip.Addr) *Trace {
 	out := *t
+	if t.NonIP {
+		return &out
+	}
 	out.Packets = nil
 	for _, p := range t.Packets {
 		ip, err := wire.ParseIPCut(p.Data)

@@ -61,7 +61,7 @@ func Describe(t *Trace, binWidth int, step time.Duration) *Traffic {
 		if !t.inWindow(p.Time) {
 			continue
 		}
-		n := ipLen(p.Data)
+		n := t.length(p)
 		bin := n / binWidth
 		largest = max(largest, bin)
 		b := bins[bin]

@@ -33,6 +33,9 @@
 // record; one datagram may carry several. TLSHandshakes: negotiations that got
 // as far as a ServerHello, HelloRetryRequest apart.
 //
+// A trace may be of a link without IP (NonIP): then there are no headers, and a
+// capture names the protocol of each frame.
+//
 // Limitations: IP fragments are counted, not reassembled; MQTT over WebSocket,
 // QUIC and CoAP over TCP count as payload; header fields of HTTP/2 are not
 // decoded; captures are held in memory.
@@ -49,7 +52,7 @@ import (
 type Packet struct {
 	Time time.Time // when it was sent
 	Dir  netem.Direction
-	Data []byte // from the IP header on
+	Data []byte // from the IP header on, or all there is of a NonIP trace
 	// Done is when it arrived, or when it was lost; zero if it was still on
 	// its way at the end, or nobody knows (a foreign capture).
 	Done time.Time
@@ -78,6 +81,9 @@ type Trace struct {
 	Packets                []Packet // in order of Time
 	Events                 []Event  // in order of Time
 	KeyLog                 []byte   // TLS and DTLS secrets, NSS key log format
+	// NonIP says that packets are datagrams without IP and UDP headers, all of
+	// one flow, as 3GPP's non-IP data delivery carries them.
+	NonIP bool
 	// FatesKnown is true if Packet.Done and Lost mean something, as in a
 	// trace of our own engines.
 	FatesKnown bool

@@ -1,7 +1,8 @@
 package measure
 
 import (
-	"github.com/thinlink/thinlink/internal/wire"
+	"net/netip"
+
 	"github.com/thinlink/thinlink/measure/internal/tlsdec"
 )
 
@@ -56,15 +57,17 @@ func (d *dissection) flow(k flowKey, dir int, b []byte) *udpFlow {
 	return f
 }
 
+// bareFlow is the one flow of a link without IP.
+var bareFlow = flowKey{platform: netip.AddrPortFrom(netip.Addr{}, portCoAP)}
+
 // datagram accounts for a datagram with n bytes of data, of which the capture
-// holds u.Payload.
-func (d *dissection) datagram(p *Packet, ip *wire.IP, u *wire.UDP, n int, in bool) {
-	b := u.Payload
+// holds b.
+func (d *dissection) datagram(p *Packet, k flowKey, b []byte, n int, in bool) {
 	if len(b) > n {
 		b = b[:n]
 	}
-	if len(b) == n && !ip.Fragment() && n > 0 {
-		f := d.flow(key(p.Dir, ip, u.SrcPort, u.DstPort), int(p.Dir), b)
+	if len(b) == n && n > 0 {
+		f := d.flow(k, int(p.Dir), b)
 		switch f.kind {
 		case udpDTLS:
 			d.dtlsDatagram(f, p, b, in)

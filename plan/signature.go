@@ -116,6 +116,9 @@ func signatureOf(t *measure.Trace, interval time.Duration) Signature {
 		}
 	}
 	sig := Signature{Report: median(reports), Session: median(sessions)}
+	if t.NonIP {
+		sig.Report.TCP, sig.Session.TCP = false, false
+	}
 	if len(sessions) > 0 {
 		sig.SessionPeriod = max(time.Second, t.WindowEnd.Sub(t.WindowStart)/time.Duration(len(sessions)))
 	}

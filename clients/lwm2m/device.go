@@ -120,7 +120,7 @@ func newDevice(opt *Options, env *clients.Env, reboot func()) (*device, error) {
 	}
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	d.version = opt.Version
-	d.traffic = newTraffic(env.Device.Addr().Is6(), env.Now)
+	d.traffic = newTraffic(headers(opt.Binding, env.Device.Addr()), env.Now)
 	d.tree = tree.New(tree.Config{
 		Version: opt.Version, Format: opt.format(),
 		Changed:      func(paths []model.Path) { d.obs.note(paths) },

@@ -45,7 +45,11 @@
 // tags of packages 8 bytes, connection IDs 6 bytes; a single resource is
 // written as plain text, an instance is read as TLV.
 //
-// Limitations: one server; no raw public keys (pion/dtls lacks RFC 7250), no
-// OSCORE, no bindings N and S; binding T without queue mode and bootstrap. DTLS
-// sessions with client certificates are not resumed: pion/dtls gives them no ID.
+// Limitations: one server: the tree keeps the rights and attributes of several
+// apart, but a device has one registration, one session and one set of timers. No
+// raw public keys (pion/dtls lacks RFC 7250), no OSCORE. Binding T is without
+// queue mode and bootstrap, binding N without bootstrap. No binding S: an SMS takes
+// another way than packets do, with its own delay, cost and segments, and a link
+// here has one way in each direction and prices nothing. DTLS sessions with client
+// certificates are not resumed: pion/dtls gives them no ID.
 package lwm2m

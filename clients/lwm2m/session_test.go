@@ -108,6 +108,38 @@ func TestStreamBinding(t *testing.T) {
 	}
 }
 
+// TestNonIPBinding performs every step without IP: packets are CoAP messages, 28
+// bytes shorter than over UDP, or DTLS records. A device that reboots is found
+// again.
+func TestNonIPBinding(t *testing.T) {
+	for _, security := range []string{NoSec, PSK} {
+		for _, delivery := range []string{CoAPPull, CoAPPush} {
+			opt := DefaultOptions()
+			opt.Security, opt.Binding, opt.Delivery, opt.SameSession = security, BindingNonIP, delivery, delivery == CoAPPull
+			costs := map[string]count{}
+			for _, binding := range []string{BindingNonIP, BindingUDP} {
+				opt.Binding = binding
+				inWorld(t, lan(), opt, func(w *world) { costs[binding] = w.cost(w.connect) })
+			}
+			if n, u := costs[BindingNonIP], costs[BindingUDP]; n.packets() != u.packets() || n.total() != u.total()-28*u.packets() {
+				t.Errorf("%s: connect costs %+v without IP, %+v with", security, n, u)
+			}
+			opt.Binding = BindingNonIP
+			inWorld(t, narrowband(5), opt, func(w *world) {
+				w.steps()
+				w.session.PowerOff()
+				w.check("boot", w.session.PowerOn(w.t.Context()))
+				w.check("report", w.session.Report(w.t.Context(), reading(2)))
+				for _, s := range w.tap.log {
+					if coapVersion := s.ip[0]>>6 == 1; coapVersion != (security == NoSec) {
+						t.Fatalf("%s: a packet begins with %x", security, s.ip[:4])
+					}
+				}
+			})
+		}
+	}
+}
+
 // Two runs of one seed send packets of the same sizes at the same times.
 // The identity of a pre-shared key need not be the endpoint's name.
 func TestIdentity(t *testing.T) {
@@ -329,12 +361,16 @@ func TestStartRefused(t *testing.T) {
 
 func TestOptions(t *testing.T) {
 	for field, spoil := range map[string]func(*Options){
-		"security":          func(o *Options) { o.Security = "none" },
-		"connection_id":     func(o *Options) { o.Security, o.ConnectionID = NoSec, true },
-		"pki.key":           func(o *Options) { o.PKI.Key = pki.RSA2048 },
-		"lifetime":          func(o *Options) { o.Lifetime = 1500 * time.Millisecond },
-		"update_interval":   func(o *Options) { o.UpdateInterval = 2 * o.Lifetime },
-		"binding":           func(o *Options) { o.Binding = "X" },
+		"security":        func(o *Options) { o.Security = "none" },
+		"connection_id":   func(o *Options) { o.Security, o.ConnectionID = NoSec, true },
+		"pki.key":         func(o *Options) { o.PKI.Key = pki.RSA2048 },
+		"lifetime":        func(o *Options) { o.Lifetime = 1500 * time.Millisecond },
+		"update_interval": func(o *Options) { o.UpdateInterval = 2 * o.Lifetime },
+		"binding":         func(o *Options) { o.Binding = "X" },
+		"same_session":    func(o *Options) { o.Binding = BindingNonIP },
+		"not with bootstrap": func(o *Options) {
+			o.Security, o.Binding, o.Delivery, o.Bootstrap = NoSec, BindingNonIP, CoAPPush, BootstrapClient
+		},
 		"retry_count":       func(o *Options) { o.RetryCount = -1 },
 		"retry_timer":       func(o *Options) { o.RetryTimer = 0 },
 		"sequence_delay":    func(o *Options) { o.SequenceDelay = 0 },

@@ -2,6 +2,7 @@ package lwm2m
 
 import (
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -26,13 +27,20 @@ type traffic struct {
 	period                 time.Duration
 }
 
-// newTraffic counts for a host with an address.
-func newTraffic(ipv6 bool, now func() time.Time) *traffic {
-	const udp, ipv4, v6 = 8, 20, 40 // RFC 768, RFC 791, RFC 8200
-	if ipv6 {
-		return &traffic{header: v6 + udp, now: now}
+func newTraffic(header int64, now func() time.Time) *traffic {
+	return &traffic{header: header, now: now}
+}
+
+// headers are the bytes of IP and UDP in front of a datagram of a host.
+func headers(binding string, addr netip.Addr) int64 {
+	const udp, ipv4, ipv6 = 8, 20, 40 // RFC 768, RFC 791, RFC 8200
+	switch {
+	case binding == BindingNonIP:
+		return 0
+	case addr.Is6():
+		return ipv6 + udp
 	}
-	return &traffic{header: ipv4 + udp, now: now}
+	return ipv4 + udp
 }
 
 // count notes one datagram of a payload of n bytes.

@@ -109,6 +109,11 @@ func (n *Network) collect(dir netem.Direction, ip []byte) {
 
 // deliver hands a packet to the host it has reached.
 func (n *Network) deliver(host *Host, ip []byte) {
+	if n.bearer != nil {
+		if ip = n.bearer.wrap(host, ip); ip == nil {
+			return
+		}
+	}
 	if host == n.plat && n.nat != nil {
 		if ip = n.nat.outbound(ip); ip == nil {
 			return
@@ -124,6 +129,11 @@ func (n *Network) send(host *Host, ip []byte) {
 	}
 	if host == n.plat && n.nat != nil {
 		if ip = n.nat.inbound(ip); ip == nil {
+			return
+		}
+	}
+	if n.bearer != nil {
+		if ip = n.bearer.unwrap(host, ip); ip == nil {
 			return
 		}
 	}

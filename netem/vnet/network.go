@@ -21,6 +21,8 @@ type Config struct {
 	// Tap sees the packets as a router next to the device would; nil is none.
 	// It is called with the Network locked and must not use its sockets.
 	Tap netem.Tap
+	// NonIP makes the link one of 3GPP's non-IP data delivery, see bearer.
+	NonIP bool
 }
 
 // HostConfig describes a Host.
@@ -57,6 +59,7 @@ type Network struct {
 	mtu    int
 	iss    *rand.Rand
 	nat    *nat // nil until Rebind
+	bearer *bearer
 	closed bool
 
 	now     time.Time   // model time, at most the clock's
@@ -91,6 +94,9 @@ func New(cfg Config) (*Network, error) {
 		return nil, fmt.Errorf("vnet: %w", err)
 	}
 	n := &Network{link: link, mtu: mtu, now: start, iss: rand.New(rand.NewPCG(cfg.Seed, issStage))}
+	if cfg.NonIP {
+		n.bearer = new(bearer)
+	}
 	n.device = newHost(n, netem.Up, cfg.Device)
 	n.plat = newHost(n, netem.Down, cfg.Platform)
 	n.device.peer, n.plat.peer = n.plat, n.device
@@ -131,7 +137,7 @@ func (n *Network) Device() *Host { return n.device }
 // Platform is the host that sends down.
 func (n *Network) Platform() *Host { return n.plat }
 
-// MTU is the largest IP packet the hosts send, bytes.
+// MTU is the largest packet the hosts send, bytes.
 func (n *Network) MTU() int { return n.mtu }
 
 // Stats returns the link's counters of one direction.

@@ -7,8 +7,12 @@ import (
 	"github.com/thinlink/thinlink/internal/wire"
 )
 
-// fits reports whether n bytes behind an IP header stay within the MTU.
+// fits reports whether n bytes behind an IP header stay within the MTU, or
+// without any header on a non-IP link.
 func (h *Host) fits(n int) bool {
+	if h.net.bearer != nil {
+		return n-wire.UDPHeaderLen <= h.net.mtu
+	}
 	if h.addr.Is6() {
 		return n <= h.net.mtu-wire.IPv6HeaderLen
 	}

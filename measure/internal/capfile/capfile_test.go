@@ -136,8 +136,8 @@ func TestDamagedBlocks(t *testing.T) {
 func TestWriter(t *testing.T) {
 	var b bytes.Buffer
 	w := NewWriter(&b, Section{Application: "app", Comment: "comment", Custom: "{}"})
-	w.Interface("a", "")
-	w.Interface("b", "second")
+	w.Interface("a", "", LinkRaw)
+	w.Interface("b", "second", LinkRaw)
 	w.Secrets([]byte("key"))
 	at := time.Unix(1_700_000_000, 123_456_789)
 	for i := range 500 { // more than is buffered
@@ -191,7 +191,7 @@ func TestIP(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	var b bytes.Buffer
 	w := NewWriter(&b, Section{Application: "app", Custom: "{}"})
-	w.Interface("a", "")
+	w.Interface("a", "", LinkRaw)
 	w.Secrets([]byte("key"))
 	w.Packet(0, time.Unix(1, 2), []byte("data"), []string{"comment"}, []byte("fate"))
 	if err := w.Flush(); err != nil {

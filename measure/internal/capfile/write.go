@@ -12,8 +12,8 @@ import (
 // (LINKTYPE_RAW, draft-ietf-opsawg-pcaplinktype).
 const LinkRaw = 101
 
-// Writer writes one pcapng section: little endian, nanoseconds, link type
-// LinkRaw. The first error stops it; Flush returns it.
+// Writer writes one pcapng section: little endian, nanoseconds. The first error
+// stops it; Flush returns it.
 type Writer struct {
 	w   io.Writer
 	b   []byte
@@ -46,11 +46,11 @@ func NewWriter(w io.Writer, s Section) *Writer {
 	return c
 }
 
-// Interface describes the next interface; they count from 0.
-func (c *Writer) Interface(name, description string) {
+// Interface describes the next interface, with its link type; they count from 0.
+func (c *Writer) Interface(name, description string, link uint16) {
 	const ifDescription = 3
 	start := c.begin(blockInterface)
-	c.b = binary.LittleEndian.AppendUint16(c.b, LinkRaw)
+	c.b = binary.LittleEndian.AppendUint16(c.b, link)
 	c.b = append(c.b, 0, 0)
 	c.b = binary.LittleEndian.AppendUint32(c.b, 0) // no snapshot length
 	c.text(optInterfaceName, name)
