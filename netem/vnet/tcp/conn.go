@@ -183,6 +183,7 @@ func Accept(cfg Config, now time.Time, syn *Segment, iss uint32, mtu int, ipv6 b
 	c.passive = true
 	c.state = SynReceived
 	c.stats.SegmentsIn++
+	c.tsOK = cfg.Timestamps && syn.Timestamps
 	c.rcv.init(c)
 	c.peerSYN(syn)
 	c.sndNxt = iss + 1
@@ -289,7 +290,7 @@ func (c *Conn) boundMSS() {
 	if half > 536 {
 		half /= 2
 	}
-	if c.mss > half {
+	if half > 0 && c.mss > half { // a window that opens later bounds nothing
 		c.mss = max(half, 28)
 	}
 }

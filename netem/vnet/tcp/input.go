@@ -8,9 +8,7 @@ func (c *Conn) Input(now time.Time, s *Segment) {
 	c.stats.SegmentsIn++
 	switch c.state {
 	case Closed:
-		if r, ok := Reset(s); ok {
-			c.out = append(c.out, outgoing{Segment: r})
-		}
+		c.refuse(s)
 	case SynSent:
 		c.inputSynSent(s)
 	case SynReceived:
@@ -22,17 +20,23 @@ func (c *Conn) Input(now time.Time, s *Segment) {
 	}
 }
 
+// refuse answers a segment with a reset; false when it is one itself.
+func (c *Conn) refuse(s *Segment) bool {
+	r, ok := Reset(s)
+	if ok {
+		c.out = append(c.out, outgoing{Segment: r})
+	}
+	return ok
+}
+
 // inputSynSent is RFC 9293 section 3.10.7.3.
 func (c *Conn) inputSynSent(s *Segment) {
 	if s.Flags&ACK != 0 {
 		if s.Ack != c.sndNxt || c.forgedEcho(s) {
-			if r, ok := Reset(s); ok {
-				c.out = append(c.out, outgoing{Segment: r})
-				if c.retransmits == 0 {
-					// An older connection answers; the reset ends it, and our
-					// SYN need not wait for its time-out.
-					c.arm(timerRetransmit, 2*c.cfg.Tick)
-				}
+			if c.refuse(s) && c.retransmits == 0 {
+				// An older connection answers; the reset ends it, and our SYN
+				// need not wait for its time-out.
+				c.arm(timerRetransmit, 2*c.cfg.Tick)
 			}
 			return
 		}
@@ -90,9 +94,7 @@ func (c *Conn) inputSynReceived(s *Segment) {
 		return
 	}
 	if s.Flags&(ACK|RST) == ACK && s.Ack != c.iss+1 {
-		if rst, ok := Reset(s); ok {
-			c.out = append(c.out, outgoing{Segment: rst})
-		}
+		c.refuse(s)
 		return
 	}
 	seq := s.Seq
@@ -204,7 +206,7 @@ func (c *Conn) inputSynchronised(s *Segment) {
 	if c.state != TimeWait {
 		if c.orphan && len(s.Payload) > 0 && after(s.Seq+uint32(len(s.Payload)), c.rcv.nxt) {
 			// Nobody will read it (RFC 9293 section 3.6, RFC 2525 section 2.17).
-			c.sendRST()
+			c.refuse(s)
 			c.die(nil)
 			return
 		}

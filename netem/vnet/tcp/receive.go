@@ -53,7 +53,7 @@ func (r *receiver) init(c *Conn) {
 	r.fixed = c.cfg.MaxReceiveBuffer == 0
 	space := r.fromSpace(r.rcvbuf)
 	mss := r.advMSS
-	if c.passive && c.cfg.Timestamps {
+	if c.tsOK { // a client does not know yet
 		mss -= 12
 	}
 	if space > mss && !r.fixed {
