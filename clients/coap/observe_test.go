@@ -424,3 +424,30 @@ func TestCloseEndsObservations(t *testing.T) {
 		}
 	})
 }
+
+// TestObserversBounded: a peer that registers again and again is served and not
+// observed any more (RFC 7641 section 4.1), but may replace what it has.
+func TestObserversBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRaw(t, steady, &sensor{state: []byte("0")})
+		register := func(i int, token string) bool {
+			m := request(int32(i), token)
+			m.Options = message.Options{{ID: message.Observe}}
+			r.put(m)
+			got := r.get()
+			if got.Code != codes.Content {
+				t.Fatalf("registration %d: %v", i, got)
+			}
+			_, observed := (&Message{Options: got.Options}).Observe()
+			return observed
+		}
+		for i := range maxObservers + 50 {
+			if observed := register(i, strconv.Itoa(i)); observed != (i < maxObservers) {
+				t.Fatalf("registration %d: observed %v", i, observed)
+			}
+		}
+		if !register(1000, "7") || register(1001, "new") || len(r.conn.observers) != maxObservers {
+			t.Errorf("%d observers", len(r.conn.observers))
+		}
+	})
+}

@@ -15,6 +15,9 @@ const (
 	// still matched to.
 	rememberedIDs = 8
 	sequenceMask  = 1<<24 - 1
+	// maxObservers bounds what a Conn keeps for its peer; a registration beyond it
+	// is answered as a request that does not observe (RFC 7641 section 4.1).
+	maxObservers = 256
 )
 
 // Observer is a server's view of one observation.
@@ -39,8 +42,8 @@ type notification struct {
 	confirmable bool
 }
 
-// AcceptObserve registers the sender of r, if r asks for it, and returns its
-// Observer; else nil. It is called by a handler, before it returns a response
+// AcceptObserve registers the sender of r, if r asks for it and has not too many
+// observations, and returns its Observer; else nil. It is called by a handler, before it returns a response
 // of class 2, to which the Observe option is added. onEnd, if not nil, is
 // called once when the observation ends, with the reason: nil for a
 // deregistration, an error notification or End, ErrReset, a *TimeoutError,
@@ -56,8 +59,12 @@ func (r *Request) AcceptObserve(onEnd func(error)) *Observer {
 	c := r.conn
 	c.mu.Lock()
 	defer c.unlock()
+	old := c.observers[string(r.Token)]
+	if old == nil && len(c.observers) >= maxObservers {
+		return nil
+	}
 	o := &Observer{conn: c, req: r, onEnd: onEnd, confirmed: time.Now()}
-	if old := c.observers[string(r.Token)]; old != nil {
+	if old != nil {
 		o.seq = old.seq // the client may see both as one, RFC 7641 section 4.4
 		c.endObserver(old, ErrCanceled)
 	}

@@ -344,3 +344,33 @@ func BenchmarkStreamDownload(b *testing.B) {
 		p.b.Close()
 	}
 }
+
+// TestStreamWithoutServer: an end without a handler answers requests all the same
+// (RFC 8323 section 3.3), and sends its CSM without waiting for the peer's.
+func TestStreamWithoutServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRawStream(t, Config{}, nil) // which takes the CSM
+		r.put(emptyCSM...)
+		r.put(0x01, 0x01, 't') // GET
+		if m := r.get(); m.Code != codes.NotFound || string(m.Token) != "t" {
+			t.Errorf("got %v, want 4.04", m)
+		}
+	})
+}
+
+// TestStreamEndsObservations: a connection that is lost ends the observations of
+// its client (RFC 8323 appendix A.4).
+func TestStreamEndsObservations(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &sensor{state: []byte("0")}
+		p := newStreamPair(t, Config{}, Config{}, nil, s)
+		if _, _, err := p.a.Observe(t.Context(), NewRequest(codes.GET, "/"), func(*Response) {}); err != nil {
+			t.Fatal(err)
+		}
+		p.a.Close()
+		synctest.Wait()
+		if len(s.ends) != 1 || !errors.Is(s.ends[0], ErrClosed) || len(p.b.observers) != 0 {
+			t.Errorf("ended with %v, %d observers", s.ends, len(p.b.observers))
+		}
+	})
+}
