@@ -245,6 +245,44 @@ var enabler = map[int]func(*managed){
 		})
 	},
 	751: func(m *managed) { m.readsAll("/5/0", content.TLV) },
+	755: func(m *managed) { // a package in blocks, without request tag, and the NUL byte that resets
+		m.write("/5/0/0", content.Opaque, []byte{0})
+		m.firmware(Idle, ResultInitial)
+		m.push(image(2500))
+		m.firmware(Downloaded, ResultInitial)
+		m.write("/5/0/0", content.Opaque, []byte{0})
+		m.firmware(Idle, ResultInitial)
+	},
+	756: func(m *managed) { // a package URI, and the empty one that resets
+		m.write("/5/0/1", content.Text, "")
+		m.firmware(Idle, ResultInitial)
+		m.check("description", m.device().update.expect(image(2500)))
+		m.write("/5/0/1", content.Text, m.platform().publish(image(2500)))
+		pass(time.Minute)
+		m.firmware(Downloaded, ResultInitial)
+		m.write("/5/0/1", content.Text, "")
+		m.firmware(Idle, ResultInitial)
+	},
+	760: func(m *managed) { // observation of the state
+		m.attribute("/5/0", tree.Attributes{MinPeriod: seconds(2), MaxPeriod: seconds(10)})
+		o := m.observe("/5/0/3")
+		m.push(image(2500))
+		pass(2 * time.Second)
+		o.wants("0", "2") // it has been downloading for less than pmin
+		pass(10 * time.Second)
+		o.wants("0", "2", "2")
+	},
+	772: func(m *managed) { // nothing to install
+		m.refused("execute", m.reg.Execute(m.t.Context(), at("/5/0/2"), ""), codes.MethodNotAllowed)
+		m.firmware(Idle, ResultInitial)
+	},
+	778: func(m *managed) { // a URI where nothing is
+		m.write("/5/0/1", content.Text, "coap://203.0.113.10:5683/nothing")
+		pass(time.Minute)
+		m.firmware(Idle, ResultInvalidURI)
+		m.push(image(2500)) // the next one is not the worse for it
+		m.firmware(Downloaded, ResultInitial)
+	},
 	801: func(m *managed) { m.readsAll("/6/0", content.TLV) },
 	810: func(m *managed) {
 		m.notifies("/6/0", func() {
@@ -426,6 +464,32 @@ func (m *managed) readsComposite(paths []string, n int) {
 			}
 		}
 	}
+}
+
+// write writes one resource.
+func (m *managed) write(path string, format message.MediaType, value any) {
+	m.t.Helper()
+	m.check("write "+path, m.reg.Write(m.t.Context(), at(path), true, format, []model.Node{node(path, value)}))
+}
+
+// push writes a package in blocks as a server does that knows no request tags.
+func (m *managed) push(img clients.Image) {
+	m.t.Helper()
+	m.check("description", m.device().update.expect(img))
+	upload := must(m.reg.session().Upload(coap.NewRequest(codes.PUT, packagePath.String()).WithPayload(coap.Octets, img.Data), coap.UploadOptions{}))
+	for b := (coap.Block{}); !b.Last; {
+		var err error
+		b, err = upload.Next(m.t.Context())
+		m.check("push", err)
+	}
+}
+
+// firmware checks what the server reads of an update a second later.
+func (m *managed) firmware(state FirmwareState, result FirmwareResult) {
+	m.t.Helper()
+	pass(time.Second)
+	m.reads("/5/0/3", content.Text, int64(state))
+	m.reads("/5/0/5", content.Text, int64(result))
 }
 
 // settings of the server object, as the specification sets them.

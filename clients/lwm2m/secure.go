@@ -103,6 +103,8 @@ func (o *Options) platformCredentials(env *clients.Env, sessions dtls.SessionSto
 			c.Sessions = sessions
 		}
 	}
-	c.KeyLog = env.KeyLog // a device of others has no key log
+	if env.Device == nil {
+		c.KeyLog = env.KeyLog // a device of others has no key log
+	}
 	return c, err
 }
