@@ -9,6 +9,9 @@ import (
 // Session is a device and its platform, ready for the steps of a scenario.
 // Steps are called one at a time. Each returns when both ends have finished
 // the exchange as the step defines, or with the reason why they cannot.
+//
+// Platform is nil if it is somebody else's: then a step returns when the device
+// has done its part.
 type Session struct {
 	Device
 	Platform Platform
@@ -37,11 +40,11 @@ func Start(ctx context.Context, stack Stack, env *Env) (*Session, error) {
 // Connect takes the device from power-on to the first report that the
 // platform's application has received.
 func (s *Session) Connect(ctx context.Context, first Reading) error {
-	arrived, err := s.Platform.Await(s.name, first)
+	arrived, err := s.await(first)
 	if err != nil {
 		return err
 	}
-	if err := s.Device.Connect(ctx, first, arrived); err != nil {
+	if err := s.Device.Connect(ctx, first, arrived); err != nil || s.Platform == nil {
 		return err
 	}
 	return s.Platform.Connected(ctx, s.name)
@@ -49,22 +52,34 @@ func (s *Session) Connect(ctx context.Context, first Reading) error {
 
 // Report sends one changed reading from device to platform.
 func (s *Session) Report(ctx context.Context, r Reading) error {
-	arrived, err := s.Platform.Await(s.name, r)
+	arrived, err := s.await(r)
 	if err != nil {
 		return err
 	}
 	return s.Device.Report(ctx, r, arrived)
 }
 
-// Command sends one integer from the platform to the device's application.
+// await is Platform.Await.
+func (s *Session) await(r Reading) (arrived <-chan struct{}, err error) {
+	if s.Platform == nil {
+		return nil, nil
+	}
+	return s.Platform.Await(s.name, r)
+}
+
+// Command sends one integer from the platform to the device's application. A
+// platform of somebody else's sends one of any value.
 func (s *Session) Command(ctx context.Context, value int64) error {
+	if s.Platform == nil {
+		return s.Device.Command(ctx, value, nil)
+	}
 	return s.Device.Command(ctx, value, func(ctx context.Context) error {
 		return s.Platform.Command(ctx, s.name, value)
 	})
 }
 
 // Update offers the image and returns when the platform knows how the update
-// ended. It is called after Connect.
+// ended. It is called after Connect, and needs a platform of ours.
 func (s *Session) Update(ctx context.Context, img Image) error {
 	if err := s.Expect(img); err != nil {
 		return err
@@ -73,4 +88,10 @@ func (s *Session) Update(ctx context.Context, img Image) error {
 }
 
 // Close ends device and platform.
-func (s *Session) Close() error { return errors.Join(s.Device.Close(), s.Platform.Close()) }
+func (s *Session) Close() error {
+	err := s.Device.Close()
+	if s.Platform == nil {
+		return err
+	}
+	return errors.Join(err, s.Platform.Close())
+}

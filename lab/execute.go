@@ -129,7 +129,11 @@ func (p *player) play(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	session, err := clients.Start(ctx, stack, p.env)
+	start := clients.Start
+	if p.run.Elsewhere != nil {
+		start = p.join
+	}
+	session, err := start(ctx, stack, p.env)
 	if err != nil {
 		return err
 	}

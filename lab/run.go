@@ -30,6 +30,8 @@ type Run struct {
 	// Interrupts happen during a firmware update.
 	Interrupts []Interruption `json:",omitempty"`
 	PKI        *pki.Material  `json:",omitempty"`
+	// Elsewhere is the platform, if it is not the run's own.
+	Elsewhere *Elsewhere `json:",omitempty"`
 	// Version of thinlink, for the files' comments.
 	Version string `json:",omitempty"`
 	// OnWindow, if not nil, is told when the measured window begins and ends,

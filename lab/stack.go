@@ -215,6 +215,9 @@ func (s *Stack) pki() (pki.Options, bool) {
 
 // pki says which certificates the run wants; false is none.
 func (r *Run) pki() (pki.Options, bool) {
+	if r.Elsewhere != nil {
+		return pki.Options{}, false // it has the platform's
+	}
 	if r.Serves != nil {
 		return r.Serves.pki()
 	}

@@ -122,6 +122,9 @@ func runTun(ctx context.Context, run *Run, stdin *os.File, signals <-chan os.Sig
 		cfg.Gate = &tun.Gate{Outside: outside(run.Stack.Exec.Internet)}
 		nameServer = outsideAddr["4"]
 	}
+	if run.Elsewhere != nil {
+		cfg.Gate = &tun.Gate{Outside: outside(true)}
+	}
 	if err := tun.Furnish(nameServer); err != nil {
 		return nil, err
 	}
@@ -130,7 +133,7 @@ func runTun(ctx context.Context, run *Run, stdin *os.File, signals <-chan os.Sig
 		return nil, err
 	}
 	defer bed.Close()
-	if cfg.Gate != nil {
+	if nameServer.IsValid() {
 		if err := bed.Serve(names(run, upstream), nameServer); err != nil {
 			return nil, err
 		}

@@ -53,6 +53,8 @@ type device struct {
 	cancel context.CancelFunc
 	tasks  sync.WaitGroup
 	due    chan struct{} // a registration update, now
+	// commanded says that a command has come.
+	commanded chan struct{}
 	// traffic is what its sockets carry; clockOffset is how far its clock is ahead,
 	// in seconds.
 	traffic     *traffic
@@ -98,7 +100,7 @@ func (l *link) leave(on context.Context) {
 // newDevice boots a device: what it had in memory is as from the factory, what
 // it had in flash memory is still there.
 func newDevice(opt *Options, env *clients.Env, reboot func()) (*device, error) {
-	d := &device{opt: opt, env: env, reboot: reboot, due: make(chan struct{}, 1)}
+	d := &device{opt: opt, env: env, reboot: reboot, due: make(chan struct{}, 1), commanded: make(chan struct{}, 1)}
 	port := portCoAP
 	if opt.secure() {
 		port = portCoAPS

@@ -100,6 +100,10 @@ func (d *device) writeServer(v model.Values) (model.Values, error) {
 func (d *device) command(v model.Values) (model.Values, error) {
 	value := v[objects.ReadingCommand].(int64) // nothing else can be written there
 	d.env.Record(clients.Event{Kind: clients.EventCommand, Detail: strconv.FormatInt(value, 10)})
+	select {
+	case d.commanded <- struct{}{}:
+	default: // one waits already
+	}
 	return v, nil
 }
 

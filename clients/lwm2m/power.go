@@ -2,7 +2,6 @@ package lwm2m
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -99,10 +98,18 @@ func (d *Device) Report(ctx context.Context, r clients.Reading, arrived <-chan s
 // Command implements clients.Device. What the server has sent has reached the
 // application when the server has its response.
 func (d *Device) Command(ctx context.Context, _ int64, send func(context.Context) error) error {
-	if send == nil {
-		return errors.ErrUnsupported
+	if send != nil {
+		return send(ctx)
 	}
-	return send(ctx)
+	d.mu.Lock()
+	life := d.life
+	d.mu.Unlock()
+	select {
+	case <-life.commanded:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("lwm2m: command: %w", context.Cause(ctx))
+	}
 }
 
 // Expect implements clients.Device.

@@ -211,12 +211,16 @@ func commonTLS(opt Options, env *clients.Env, c pki.Credential) (*tls.Config, *x
 	if err != nil {
 		return nil, nil, err
 	}
-	cert, err := c.TLS()
-	if err != nil {
-		return nil, nil, err
+	var certs []tls.Certificate
+	if len(c.Chain) > 0 { // a device with a password needs none
+		cert, err := c.TLS()
+		if err != nil {
+			return nil, nil, err
+		}
+		certs = append(certs, cert)
 	}
 	return &tls.Config{
-		Certificates: []tls.Certificate{cert},
+		Certificates: certs,
 		MinVersion:   low, MaxVersion: high,
 		KeyLogWriter: env.KeyLog,
 		// What both ends would agree on by themselves depends on the processor

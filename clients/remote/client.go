@@ -132,7 +132,7 @@ func failure(err error) error {
 	case errors.As(err, &said):
 		return fmt.Errorf("platform: %s", string(said))
 	}
-	return ErrLost
+	return fmt.Errorf("%w: %v", ErrLost, err)
 }
 
 // Close ends the channel, and with it the platform that it opened.

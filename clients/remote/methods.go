@@ -125,11 +125,13 @@ func (m *methods) Restart(none, *none) error {
 
 // Events waits for events and returns all that there are.
 func (m *methods) Events(_ none, list *[]clients.Event) error {
-	select {
-	case <-m.p.feed.news:
-	case <-m.p.ctx.Done():
-		return errGone
+	for len(*list) == 0 { // news may be of events that are taken already
+		select {
+		case <-m.p.feed.news:
+		case <-m.p.ctx.Done():
+			return errGone
+		}
+		*list = m.p.feed.take()
 	}
-	*list = m.p.feed.take()
 	return nil
 }

@@ -20,7 +20,7 @@ import (
 )
 
 // engineNames are what --engine takes.
-var engineNames = []string{"sim", "tc", "vm", "tun"}
+var engineNames = []string{"sim", "tc", "vm", "tun", "host"}
 
 func checkEngines(names []string) error {
 	for _, e := range names {
@@ -40,6 +40,9 @@ func newPool(ctx context.Context, engines []string, clock string, hang time.Dura
 			return nil, err
 		}
 		pool.Engines[name] = engine
+		if name == "host" {
+			pool.Workers = 1 // runs would share this machine's ports and its link
+		}
 	}
 	return pool, nil
 }
@@ -64,6 +67,8 @@ func newEngine(ctx context.Context, name, clock string, hang time.Duration) (lab
 		return lab.NewVM(ctx, hang)
 	case "tun":
 		return lab.NewTun(ctx, hang)
+	case "host":
+		return lab.NewHost()
 	}
 	command, err := simCommand(clock)
 	return &lab.Workers{Command: command, Hang: hang}, err

@@ -85,7 +85,7 @@ records bytes, packets, retransmissions, completion time and energy.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newRun(), newSweep(), newProfiles(), newStacks(), newScenarios(), newReport(), newCompare(), newAnalyze(), newPower(), newMan(), newPlan(), newDoctor(), newShape(), newExec(), newWorker(), newKernelWorker(), newTunWorker())
+	root.AddCommand(newRun(), newSweep(), newProfiles(), newStacks(), newScenarios(), newReport(), newCompare(), newAnalyze(), newPower(), newMan(), newPlan(), newDoctor(), newShape(), newExec(), newPlatform(), newWorker(), newKernelWorker(), newTunWorker())
 	return root
 }
 

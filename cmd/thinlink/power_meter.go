@@ -122,7 +122,7 @@ type meteredFlags struct {
 
 func (f *meteredFlags) add(cmd *cobra.Command) {
 	fl := cmd.Flags()
-	fl.StringVar(&f.sensor, "meter", "", "power sensor to read during each run of engine tc: a name of `thinlink power meter --list`, or i2c:CHIP@BUS:ADDRESS,shunt=OHM")
+	fl.StringVar(&f.sensor, "meter", "", "power sensor to read during each run of engine tc or host: a name of `thinlink power meter --list`, or i2c:CHIP@BUS:ADDRESS,shunt=OHM")
 	fl.StringVar(&f.baseline, "meter-baseline", "0W", "power without any run, which is taken off")
 	fl.DurationVar(&f.every, "meter-interval", 100*time.Millisecond, "time between two samples")
 }
@@ -140,8 +140,8 @@ func (f *meteredFlags) wrap(pool *lab.Pool) error {
 		return fmt.Errorf("--meter-interval %v: want at least 1ms", f.every)
 	}
 	for name := range pool.Engines {
-		if name != "tc" {
-			return fmt.Errorf("--meter: engine %s does not run in real time in this process: want --engine tc", name)
+		if name != "tc" && name != "host" {
+			return fmt.Errorf("--meter: engine %s does not run in real time in this process: want --engine tc or host", name)
 		}
 	}
 	sensor, err := openSensor(f.sensor)

@@ -34,6 +34,7 @@ type runFlags struct {
 	hang                      time.Duration
 	linkOnly                  bool
 	meter                     meteredFlags
+	elsewhere                 elsewhereFlags
 }
 
 func newRun() *cobra.Command {
@@ -51,6 +52,7 @@ profiles:  %s; or a YAML file`,
   thinlink run ota -p nbiot --stack mqtt-https,lwm2m-coap-pull --set link.loss=2% --repeat 5
   thinlink run connect,observe -p ltem,./my-link.yaml -o results --json
   thinlink run connect -p ltem --engine sim,vm --link-only
+  thinlink run connect,observe -p nbiot --stack mqtt-qos1 --broker mqtts://192.168.1.30 --ca ca.pem
   thinlink run bulk -p ethernet --stack tcp --set link.down.rate=26kbit --set link.delay=800ms --set size=1MiB`,
 		Args: cobra.MinimumNArgs(1),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
@@ -61,7 +63,7 @@ profiles:  %s; or a YAML file`,
 	fl := cmd.Flags()
 	fl.StringSliceVarP(&f.profiles, "profile", "p", nil, "link profiles: names or files")
 	fl.StringSliceVar(&f.stacks, "stack", nil, "stacks: names or files (default: the scenario's)")
-	fl.StringSliceVar(&f.engines, "engine", []string{"sim"}, "what carries the packets: sim, tc (this kernel's TCP and netem, needs root), vm (the same in a virtual machine), tun (this kernel's TCP over the modelled link)")
+	fl.StringSliceVar(&f.engines, "engine", []string{"sim"}, "what carries the packets: sim, tc (this kernel's TCP and netem, needs root), vm (the same in a virtual machine), tun (this kernel's TCP over the modelled link), host (this machine's network, to a platform elsewhere)")
 	fl.UintSliceVar(&f.seeds, "seed", []uint{1}, "seeds of everything random in link and stacks")
 	fl.IntVar(&f.repeat, "repeat", 1, "runs per seed N: seeds N, N+1, ...; the median and the range are printed")
 	fl.StringArrayVar(&f.sets, "set", nil, "override a value, for example link.loss=2% or image=256KiB; repeats")
@@ -73,6 +75,7 @@ profiles:  %s; or a YAML file`,
 	fl.IntVarP(&f.workers, "jobs", "j", 0, "runs at once (default: one per core)")
 	fl.DurationVar(&f.hang, "hang", time.Minute, "real time without progress after which a run is given up")
 	f.meter.add(cmd)
+	f.elsewhere.add(cmd)
 	cmd.MarkFlagRequired("profile")
 	complete(cmd, "profile", profiles.Names)
 	complete(cmd, "stack", lab.StackNames)
@@ -91,6 +94,9 @@ func complete(cmd *cobra.Command, flag string, names func() []string) {
 }
 
 func (f *runFlags) run(cmd *cobra.Command, args []string) error {
+	if f.elsewhere.given() && !cmd.Flags().Changed("engine") {
+		f.engines = []string{"host"}
+	}
 	matrix, err := f.matrix(args)
 	if err != nil {
 		return err
@@ -103,6 +109,9 @@ func (f *runFlags) run(cmd *cobra.Command, args []string) error {
 		for _, run := range runs {
 			run.ReduceLink()
 		}
+	}
+	if err := f.elsewhere.apply(cmd.Context(), runs); err != nil {
+		return err
 	}
 	if err := checkKernelRuns(runs); err != nil {
 		return err

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"net"
@@ -38,10 +37,8 @@ func TestMain(m *testing.M) {
 		}
 	}
 	testscript.Main(cleanup{m, dir}, map[string]func(){
-		"thinlink": func() {
-			os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
-		},
-		"fetch": fetch,
+		"thinlink": main,
+		"fetch":    fetch,
 	})
 }
 

@@ -102,3 +102,8 @@ func (f *filter) selector() []byte {
 	}
 	return b
 }
+
+// hostToNet is a number in network byte order.
+func hostToNet(v uint16) int {
+	return int(native.Uint16([]byte{byte(v >> 8), byte(v)}))
+}

@@ -10,4 +10,4 @@ type MissingError struct {
 func (e *MissingError) Error() string { return e.What + ": " + e.Fix }
 
 // ErrNotLinux is why only planning works on other systems.
-var ErrNotLinux error = &MissingError{"engine tc needs the Linux kernel", "use --engine sim"}
+var ErrNotLinux error = &MissingError{"this needs the Linux kernel", "use --engine sim"}

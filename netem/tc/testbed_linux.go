@@ -249,11 +249,11 @@ func (b *Testbed) Capture() ([]Passage, error) {
 	frames, err := b.capture.stop()
 	d := b.driver.Load()
 	if d == nil {
-		return passages(frames, &b.cfg.Plan, b.capture.ended), err
+		return passages(frames, &b.cfg.Plan, b.capture.Ended()), err
 	}
 	err = errors.Join(err, d.close())
 	plan := d.slower(b.cfg.Plan)
-	list := passages(frames, &plan, b.capture.ended)
+	list := passages(frames, &plan, b.capture.Ended())
 	d.explain(list)
 	return list, err
 }
