@@ -48,16 +48,7 @@ func openSniffer(take func(sniff.Packet)) (*sniff.Sniffer, error) {
 
 // Execute implements Engine. Runs must not overlap.
 func (Host) Execute(ctx context.Context, run *Run, progress func(Progress)) (*measure.Result, error) {
-	start := time.Now()
-	res, err := runHost(ctx, run, progress)
-	if err != nil {
-		return nil, err
-	}
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
-	}
-	res.WallS = time.Since(start).Seconds()
-	return res, nil
+	return inProcess(ctx, run, progress, runHost)
 }
 
 // address is the platform's, and the port of the control channel if there is

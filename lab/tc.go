@@ -27,8 +27,13 @@ const (
 // Execute implements Engine. The error is a *tc.MissingError if the machine
 // lacks something.
 func (Kernel) Execute(ctx context.Context, run *Run, progress func(Progress)) (*measure.Result, error) {
+	return inProcess(ctx, run, progress, runKernel)
+}
+
+// inProcess executes a run in this process, in real time.
+func inProcess(ctx context.Context, run *Run, progress func(Progress), execute func(context.Context, *Run, func(Progress)) (*measure.Result, error)) (*measure.Result, error) {
 	start := time.Now()
-	res, err := runKernel(ctx, run, progress)
+	res, err := execute(ctx, run, progress)
 	if err != nil {
 		return nil, err
 	}
