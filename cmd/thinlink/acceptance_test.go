@@ -184,6 +184,28 @@ func tshark(t *testing.T, file, filter string, fields ...string) []string {
 	return strings.FieldsFunc(string(out), func(r rune) bool { return r == '\n' })
 }
 
+// TestTsharkEveryStack dissects the runs of every stack without a malformed
+// packet, but for what tshark 4.0 does not know and calls malformed: options of
+// CoAP's signalling messages (RFC 8323 section 5.2) and Request-Tag (RFC 9175
+// section 3.2).
+func TestTsharkEveryStack(t *testing.T) {
+	if _, err := exec.LookPath("tshark"); err != nil {
+		if os.Getenv("THINLINK_REQUIRE_TSHARK") == "1" {
+			t.Fatal("tshark is not installed (Debian package tshark)")
+		}
+		t.Skip("tshark is not installed (Debian package tshark): stacks are not dissected")
+	}
+	const malformed = `_ws.malformed && !(coap.code >= 225 && coap.code <= 229) && !(_ws.expert.message contains "Invalid Option Number 292")`
+	for _, what := range everything() {
+		dir := t.TempDir()
+		for _, r := range thinlink(t, append([]string{"run", "-p", "nbiot", "--seed", "2", "-o", dir}, what...)...) {
+			if lines := tshark(t, filepath.Join(dir, r.Files.PCAPNG), malformed, "_ws.col.Info"); len(lines) > 0 {
+				t.Errorf("%s, %s: malformed: %q", r.Stack, r.Scenario, lines)
+			}
+		}
+	}
+}
+
 // TestTshark asks the field's own dissector: it counts what we count, finds
 // nothing malformed, and reads MQTT, MQTT-SN, CoAP and HTTP with the keys in the
 // capture.
