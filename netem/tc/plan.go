@@ -163,8 +163,8 @@ func (m *mapper) jitter(at string, c netem.DirectionConfig, n *Netem) {
 		fmt.Sprintf("the largest %.2g %% of the delays are cut short", 100*tail))
 }
 
-// limit is netem's: the packets that may wait, the one in service, and those
-// in flight, which netem holds too.
+// limit is netem's: the packets that the queue takes, the one in service among
+// them, and those in flight, which netem holds too.
 func (m *mapper) limit(c netem.DirectionConfig) uint32 {
 	queue := queuePackets(c, m.mtu)
 	if queue == 0 {
@@ -172,7 +172,7 @@ func (m *mapper) limit(c netem.DirectionConfig) uint32 {
 	}
 	bits := 8 * float64(m.mtu+int(c.Overhead))
 	flight := math.Round(float64(c.Rate) * c.Delay.Seconds() / bits)
-	return uint32(min(float64(queue)+1+flight, unlimited))
+	return uint32(min(float64(queue)+flight, unlimited))
 }
 
 func (m *mapper) link(cfg netem.Config) {

@@ -26,8 +26,8 @@ func TestPlan(t *testing.T) {
 	}
 	// 6000 B in flight are four packets; 2600 B are two.
 	for dir, want := range []string{
-		"limit 17 delay 800ms rate 60kbit",
-		"limit 15 delay 800ms 20ms distribution normal loss gemodel 25% 50% 75% 0% duplicate 12.5% corrupt 50% rate 26kbit -14",
+		"limit 16 delay 800ms rate 60kbit",
+		"limit 14 delay 800ms 20ms distribution normal loss gemodel 25% 50% 75% 0% duplicate 12.5% corrupt 50% rate 26kbit -14",
 	} {
 		if got := plan.Direction(netem.Direction(dir)).String(); got != want {
 			t.Errorf("%v: got  %s\nwant %s", netem.Direction(dir), got, want)

@@ -20,7 +20,7 @@ func TestReduce(t *testing.T) {
 	if err != nil || len(missing) != 1 || missing[0].Field != "link.outages" {
 		t.Errorf("unsupported: %v, %v", missing, err)
 	}
-	if got.Up.Rate != 1_000_000 || got.Down.Rate != 1000 || got.Up.Queue.Packets != 10 || plan.Up.Limit != 11 {
+	if got.Up.Rate != 1_000_000 || got.Down.Rate != 1000 || got.Up.Queue.Packets != 10 || plan.Up.Limit != 10 {
 		t.Errorf("got %+v", got)
 	}
 }

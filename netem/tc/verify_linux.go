@@ -29,7 +29,7 @@ const (
 )
 
 func newProbe(dir netem.Direction, n *Netem) *probe {
-	p := &probe{dir: dir, n: n, payload: 50, burst: min(probeBurst, int(n.Limit)-1)}
+	p := &probe{dir: dir, n: n, payload: 50, burst: max(1, min(probeBurst, int(n.Limit)-1))}
 	if n.Rate > 1e6/8 { // small packets would pass too fast to tell
 		p.payload = 1000
 	}

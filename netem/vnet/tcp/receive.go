@@ -46,8 +46,12 @@ type receiver struct {
 // payload: sk_buff, shared info and the head's slab.
 const packetOverhead = 1280
 
+// maxSocketBuffer is what an application may ask for (net.core.rmem_max).
+const maxSocketBuffer = 212992
+
 // init chooses the first window and the scale (Linux: half of the buffer,
-// whole segments, at most 64 KiB; the scale fits the greatest buffer).
+// whole segments, at most 64 KiB; the scale fits the greatest buffer, even one
+// that SO_RCVBUF would set).
 func (r *receiver) init(c *Conn) {
 	r.rcvbuf = c.cfg.ReceiveBuffer
 	r.fixed = c.cfg.MaxReceiveBuffer == 0
@@ -61,7 +65,7 @@ func (r *receiver) init(c *Conn) {
 	}
 	r.wnd = uint32(min(space, 65535))
 	if c.cfg.WindowScaling {
-		most := uint(max(space, c.cfg.MaxReceiveBuffer))
+		most := uint(max(space, c.cfg.MaxReceiveBuffer, maxSocketBuffer))
 		r.scale = uint8(min(max(bits.Len(most)-1-15, 0), 14))
 	}
 	r.clamp = 65535 << r.scale
