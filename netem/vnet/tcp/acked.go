@@ -222,6 +222,7 @@ func (c *Conn) clean(s *Segment, e *ackEvent) {
 		c.txq.pop()
 	}
 	c.snd.trim(c.sndUna)
+	c.psh.forget(c.sndUna)
 	if t := c.txq.head(); t != nil && t.sacked {
 		e.flag |= ackReneging
 	}

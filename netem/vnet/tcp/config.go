@@ -65,6 +65,10 @@ type Config struct {
 	// TimerWheel lets a timer fire late by up to an eighth of its length, as
 	// Linux's timer wheel does.
 	TimerWheel bool `conf:"timer_wheel"`
+	// TimerPhase is where between the grid's points a connection begins, in
+	// whole ticks. A kernel's is arbitrary: a time-out rounded up by the wheel
+	// may come an eighth of its length earlier or later.
+	TimerPhase time.Duration `conf:"timer_phase"`
 	// InitialRTO is the retransmission time-out before the first round trip
 	// was measured (RFC 6298 section 2.1: 1 s).
 	InitialRTO time.Duration `conf:"initial_rto"`
@@ -219,6 +223,7 @@ func (cfg *Config) Validate() error {
 		{"dupthresh", int64(cfg.DupThresh), 1},
 		{"mss", int64(cfg.MSS), 0},
 		{"tick", int64(cfg.Tick), int64(time.Microsecond)},
+		{"timer_phase", int64(cfg.TimerPhase), 0},
 		{"initial_rto", int64(cfg.InitialRTO), int64(cfg.Tick)},
 		{"min_rto", int64(cfg.MinRTO), int64(cfg.Tick)},
 		{"max_rto", int64(cfg.MaxRTO), int64(max(cfg.InitialRTO, cfg.MinRTO))},

@@ -63,7 +63,7 @@ type Conn struct {
 	sndWl1              uint32
 	sndScale            uint8
 	sndSml              uint32 // end of the last small segment (Minshall's Nagle)
-	pushed              uint32 // up to where PSH was set
+	psh                 pushState
 	snd                 sendBuffer
 	finQueued           bool // the FIN follows the data in snd
 	sndbufSegs          uint32
@@ -199,7 +199,7 @@ func newConn(cfg Config, now time.Time, local, remote uint16, iss uint32, mtu in
 	}
 	c := &Conn{cfg: cfg, local: local, remote: remote, iss: iss}
 	// A second of head start keeps every stamp away from zero.
-	c.epoch = now.Truncate(cfg.Tick).Add(-time.Second.Truncate(cfg.Tick) - cfg.Tick)
+	c.epoch = now.Truncate(cfg.Tick).Add(-(time.Second + cfg.TimerPhase).Truncate(cfg.Tick) - cfg.Tick)
 	c.setNow(now)
 	c.mss = mtu - headerLen - 20
 	if ipv6 {
@@ -210,7 +210,8 @@ func newConn(cfg Config, now time.Time, local, remote uint16, iss uint32, mtu in
 	}
 	c.rcv.advMSS = c.mss
 	c.tsOffset = iss * 2654435761 // constant for a seed, different for each connection
-	c.sndUna, c.sndNxt, c.sndSml, c.pushed = iss, iss, iss, iss+1
+	c.sndUna, c.sndNxt, c.sndSml = iss, iss, iss
+	c.psh.last, c.psh.piece = iss+1, iss+1
 	c.snd.base = iss + 1
 	c.undo.clear()
 	c.cwnd = uint32(cfg.InitialWindow)

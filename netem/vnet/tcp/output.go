@@ -293,16 +293,6 @@ func (c *Conn) sent(t *transmitted) {
 	c.txq.list(t)
 }
 
-// pushes says whether a segment carries PSH: it ends what was written, or half
-// the greatest window lies behind the last one that did.
-func (c *Conn) pushes(t *transmitted) bool {
-	if t.end == c.writeSeq() || after(t.end, c.pushed+c.maxWindow/2) {
-		c.pushed = maxSeq(c.pushed, t.end)
-		return true
-	}
-	return false
-}
-
 // wakeWindow probes the peer's window: with what fits, else with an old
 // sequence number.
 func (c *Conn) wakeWindow() {

@@ -60,7 +60,9 @@ func (c *Conn) Write(now time.Time, b []byte) (int, error) {
 		return 0, nil
 	}
 	c.slowStartAfterIdle()
+	end := c.snd.end()
 	c.snd.append(b[:n], len(c.out) == 0)
+	c.wrote(end, c.snd.end())
 	c.push()
 	return n, nil
 }

@@ -197,3 +197,24 @@ func TestTimerGrid(t *testing.T) {
 		t.Errorf("without a wheel: %v", late)
 	}
 }
+
+// Above 63 ticks a time-out lies on a grid of eight: the phase decides by how
+// much it is late, never that it is early.
+func TestTimerPhase(t *testing.T) {
+	cfg := tcp.Linux()
+	seen := map[time.Duration]bool{}
+	for cfg.TimerPhase = 0; cfg.TimerPhase < 32*time.Millisecond; cfg.TimerPhase += cfg.Tick {
+		s := begin(t)
+		s.c = tcp.Dial(cfg, s.now, 1, 2, 0, 1358, false)
+		s.collect()
+		at, _ := s.c.Next()
+		late := at.Sub(s.now) - time.Second
+		if late <= 0 || late > 32*time.Millisecond {
+			t.Errorf("phase %v: the SYN's time-out is late by %v", cfg.TimerPhase, late)
+		}
+		seen[late] = true
+	}
+	if len(seen) != 8 {
+		t.Errorf("eight phases, delays %v", seen)
+	}
+}
