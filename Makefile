@@ -68,7 +68,7 @@ test-kernel-arm64:
 .PHONY: agreement
 agreement: build
 	THINLINK_AGREEMENT=$(CURDIR)/agreement.md THINLINK_GUEST=$(CURDIR)/bin/thinlink THINLINK_SIM=$(CURDIR)/bin/thinlink-sim \
-	  $(GO) test -count=1 -timeout 4h -run '^TestAgreement$$' -v ./lab
+	  $(GO) test -count=1 -timeout 4h -run '^TestAgreement$$/$(PART)' -v ./lab
 
 # Static archives and Debian packages for amd64, arm64 and armv7 in dist/.
 .PHONY: dist
