@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -315,8 +316,8 @@ var enabler = map[int]func(*managed){
 		m.attribute("/7/0", tree.Attributes{MaxPeriod: seconds(10)})
 		o := m.observe("/7/0")
 		pass(21 * time.Second)
-		if len(o.got) != 3 {
-			m.t.Errorf("%d notifications", len(o.got))
+		if n := len(o.notified()); n != 3 {
+			m.t.Errorf("%d notifications", n)
 		}
 	},
 }
@@ -558,14 +559,22 @@ func (m *managed) level(percent int64) {
 // watched is an observation and what it has told.
 type watched struct {
 	*coap.Observation
-	m   *managed
+	m *managed
+
+	mu  sync.Mutex
 	got []string
+}
+
+func (w *watched) add(text string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.got = append(w.got, text)
 }
 
 func (m *managed) observe(path string) *watched {
 	m.t.Helper()
 	w := &watched{m: m}
-	o, err := m.reg.Observe(m.t.Context(), at(path), anyFormat, func(r *coap.Response) { w.got = append(w.got, string(r.Payload)) })
+	o, err := m.reg.Observe(m.t.Context(), at(path), anyFormat, func(r *coap.Response) { w.add(string(r.Payload)) })
 	m.check("observe", err)
 	w.Observation = o
 	return w
@@ -586,17 +595,23 @@ func (m *managed) observeComposite(paths ...string) *watched {
 				values = append(values, fmt.Sprintf("%v=%v", n.Path, n.Value))
 			}
 		}
-		w.got = append(w.got, strings.Join(values, " "))
+		w.add(strings.Join(values, " "))
 	})
 	m.check("observe-composite", err)
 	w.Observation = o
 	return w
 }
 
+func (w *watched) notified() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.got)
+}
+
 func (w *watched) wants(want ...string) {
 	w.m.t.Helper()
-	if !slices.Equal(w.got, want) {
-		w.m.t.Errorf("notified of %q, want %q", w.got, want)
+	if got := w.notified(); !slices.Equal(got, want) {
+		w.m.t.Errorf("notified of %q, want %q", got, want)
 	}
 }
 
@@ -608,8 +623,8 @@ func (m *managed) notifies(path string, change func()) {
 	pass(time.Second / 2)
 	payload, _, err := m.device().tree.As(shortServerID).Read(at(path), 0, false)
 	m.check("read", err)
-	if len(o.got) != 2 || o.got[1] != string(payload) || o.got[0] == o.got[1] {
-		m.t.Errorf("notified of %q, want %q", o.got, payload)
+	if got := o.notified(); len(got) != 2 || got[1] != string(payload) || got[0] == got[1] {
+		m.t.Errorf("notified of %q, want %q", got, payload)
 	}
 	if n := len(m.recorded(clients.EventWarning)); n != 0 {
 		m.t.Errorf("%d warnings", n)
