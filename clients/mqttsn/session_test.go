@@ -159,6 +159,7 @@ type rig struct {
 	t    *testing.T
 	b    *broker.Broker
 	g    *Gateway
+	mu   sync.Mutex
 	log  []string
 	conn net.Conn
 }
@@ -169,7 +170,11 @@ func gateway(t *testing.T, test func(*rig)) {
 		x := &rig{t: t, b: broker.New(broker.Options{})}
 		x.g = NewGateway(x.b, GatewayOptions{
 			Timers: Timers{10 * time.Second, 2}, Predefined: map[uint16]string{7: "known"}, MaxBuffered: 3, MaxClients: 2,
-			Warn: func(s string) { x.log = append(x.log, s) },
+			Warn: func(s string) {
+				x.mu.Lock()
+				defer x.mu.Unlock()
+				x.log = append(x.log, s)
+			},
 		})
 		x.conn = x.dial()
 		test(x)
