@@ -4,11 +4,15 @@ import (
 	"bytes"
 	"net"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/plgd-dev/go-coap/v3/message/codes"
 	"github.com/thinlink/thinlink/clients"
+	"github.com/thinlink/thinlink/clients/coap"
+	"github.com/thinlink/thinlink/clients/lwm2m/content"
 )
 
 // hello is a ClientHello of DTLS 1.2 as far as a server looks at it before the
@@ -106,6 +110,71 @@ func TestReplay(t *testing.T) {
 		pass(time.Second)
 		if n := len(w.recorded(clients.EventReport)); n != before {
 			t.Errorf("%d reports, then %d", before, n)
+		}
+	})
+}
+
+// A peer that registers under ever more names takes bounded memory and one line
+// in the log; who was registered before stays so.
+func TestManyNames(t *testing.T) {
+	opt := DefaultOptions()
+	opt.Security = NoSec
+	inWorld(t, lan(), opt, func(w *world) {
+		w.connect()
+		p := w.platform()
+		for i := 1; i < maxPresent; i++ {
+			if !p.registry.insert(&registration{endpoint: strconv.Itoa(i), lifetime: time.Hour}) {
+				t.Fatalf("registration %d was refused", i)
+			}
+		}
+		for i := range 3 {
+			req := coap.NewRequest(codes.POST, "/rd", "lwm2m=1.1", "ep=more"+strconv.Itoa(i)).WithPayload(coap.LinkFormat, []byte(testLinks))
+			if resp := p.server.answer(req, ""); resp.Code != codes.ServiceUnavailable {
+				t.Errorf("answered %s", coap.CodeString(resp.Code))
+			}
+		}
+		if n := w.warnings("no place for a registration"); n != 1 {
+			t.Errorf("%d lines in the log", n)
+		}
+		w.check("report", w.session.Report(w.t.Context(), reading(1)))
+		for i := range maxPresent {
+			p.client(strconv.Itoa(i))
+		}
+		if p.client("one more") != nil || p.client(w.env.DeviceName()) == nil {
+			t.Error("the application keeps more endpoints than the server")
+		}
+	})
+}
+
+// FuzzRegister sends arbitrary registrations and updates: answered with a code of
+// class 2 or 4, and only what names an endpoint registers.
+func FuzzRegister(f *testing.F) {
+	f.Add("lwm2m=1.1", "ep=a", "lt=60", testLinks)
+	f.Add("lwm2m=1.0", "ep=a", "b=UQ", "</>;rt=\"oma.lwm2m\";ct=11543,</1/0>")
+	f.Add("lwm2m=1.2", "ep=", "Q", "</3/0/7>;dim=8")
+	f.Fuzz(func(t *testing.T, q1, q2, q3, links string) {
+		registered := 0
+		g := newRegistry(0, content.V12, time.Minute, func(*registration) { registered++ }, func(*registration) {})
+		defer g.close()
+		resp := g.register(coap.NewRequest(codes.POST, "/rd", q1, q2, q3).WithPayload(coap.LinkFormat, []byte(links)), "")
+		if class := resp.Code >> 5; class != 2 && class != 4 || (class == 2) != (registered == 1) || registered != len(g.byEndpoint) || g.byEndpoint[""] != nil {
+			t.Fatalf("%s, %d registered", coap.CodeString(resp.Code), registered)
+		}
+		if class := g.update(coap.NewRequest(codes.POST, "/rd/0001", q1, q2, q3).WithPayload(coap.LinkFormat, []byte(links)), "").Code >> 5; class != 2 && class != 4 {
+			t.Fatalf("update: class %d", class)
+		}
+	})
+}
+
+// FuzzSource reads arbitrary URIs of packages and accounts: what is read has an
+// address and a port.
+func FuzzSource(f *testing.F) {
+	for _, uri := range []string{"coaps://203.0.113.10:5684/fw/00", "https://[2001:db8::1]/x?y", "coap+tcp://10.0.0.1", "ftp://10.0.0.1/"} {
+		f.Add(uri)
+	}
+	f.Fuzz(func(t *testing.T, uri string) {
+		if src, err := parseSource(uri); err == nil && (!src.addr.IsValid() || src.addr.Port() == 0) {
+			t.Fatalf("%q is at %v", uri, src.addr)
 		}
 	})
 }

@@ -131,12 +131,13 @@ func (p *Platform) stop() {
 	}
 }
 
-// client is what the application knows of an endpoint; nil once it is closed.
+// client is what the application knows of an endpoint; nil once it is closed, or
+// for more endpoints than a server has places: it forgets none.
 func (p *Platform) client(endpoint string) *client {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c := p.clients[endpoint]
-	if c == nil && !p.closed {
+	if c == nil && !p.closed && len(p.clients) < maxPresent {
 		c = &client{board: newBoard(), news: make(chan *registration, 1)}
 		p.clients[endpoint] = c
 		p.tasks.Go(func() { p.manage(c) })

@@ -152,22 +152,23 @@ func (g *registry) register(r *coap.Request, identity string) *coap.Response {
 	return resp
 }
 
-// maxRegistrations is what locations of 4 characters can tell apart.
-const maxRegistrations = 36 * 36 * 36 * 36
+// maxLocations is what locations of 4 characters can tell apart.
+const maxLocations = 36 * 36 * 36 * 36
 
 // insert puts a registration in place of the endpoint's old one, under a
-// location that is not in use.
+// location that is not in use; false if there are as many as sessions can be: a
+// peer without security may register under any number of names.
 func (g *registry) insert(reg *registration) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if old := g.byEndpoint[reg.endpoint]; old != nil {
 		g.remove(old)
 	}
-	if len(g.byLocation) == maxRegistrations {
+	if len(g.byLocation) >= maxPresent {
 		return false
 	}
 	for reg.location == "" || g.byLocation[reg.location] != nil {
-		reg.location = fmt.Sprintf("/rd/%04s", strconv.FormatInt(int64(g.next%maxRegistrations), 36))
+		reg.location = fmt.Sprintf("/rd/%04s", strconv.FormatInt(int64(g.next%maxLocations), 36))
 		g.next++
 	}
 	g.put(reg)

@@ -260,7 +260,7 @@ func TestLocations(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newRegistry(0, content.V12, time.Minute, nil, nil)
 		defer g.close()
-		g.next = maxRegistrations - 1
+		g.next = maxLocations - 1
 		seen := map[string]bool{}
 		for _, ep := range []string{"a", "b", "c"} {
 			reg := &registration{endpoint: ep, lifetime: time.Minute}

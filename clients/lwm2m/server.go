@@ -63,6 +63,7 @@ type server struct {
 	greeting int  // peers whose handshake is under way
 	present  int  // and those with a session
 	flooded  bool // told
+	full     bool // told: of registrations
 }
 
 // Limits of a server. Whoever sends ClientHellos from addresses that are not its
@@ -218,7 +219,11 @@ func (s *server) answer(r *coap.Request, identity string) *coap.Response {
 	path := r.Path()
 	switch {
 	case path == "/rd" && r.Code == codes.POST:
-		return s.register(r, identity)
+		resp := s.register(r, identity)
+		if resp.Code == codes.ServiceUnavailable {
+			s.overfull()
+		}
+		return resp
 	case strings.HasPrefix(path, "/rd/") && r.Code == codes.POST:
 		return s.update(r, identity)
 	case strings.HasPrefix(path, "/rd/") && r.Code == codes.DELETE:
@@ -231,6 +236,17 @@ func (s *server) answer(r *coap.Request, identity string) *coap.Response {
 		return coap.Status(codes.MethodNotAllowed)
 	}
 	return coap.Status(codes.NotFound)
+}
+
+// overfull tells, once, that a registration was refused.
+func (s *server) overfull() {
+	s.mu.Lock()
+	first := !s.full
+	s.full = true
+	s.mu.Unlock()
+	if first {
+		s.warn("server: no place for a registration: at most %d", maxPresent)
+	}
 }
 
 // packagePrefix begins the paths of packages.
