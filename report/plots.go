@@ -182,6 +182,7 @@ func (s *plotSet) legendRight() {
 	}
 	p := &s.plots[len(s.plots)-1]
 	legend := p.plot.Legend
+	legend.Padding = vg.Points(2)
 	legend.Top, legend.Left = true, true
 	p.plot.Legend, p.legend = plot.NewLegend(), &legend
 }
