@@ -180,6 +180,9 @@ func (a *agreement) explanation() string {
 	if a.profile == "ethernet" && a.stack == "mqtt-https" {
 		return "without a rate the guest's processor decides how many segments an acknowledgement covers"
 	}
+	if a.profile == "ltem" && a.stack == "mqtt-https" {
+		return "the kernel's receive window grows for longer, and while it does each segment is acknowledged alone"
+	}
 	return ""
 }
 
