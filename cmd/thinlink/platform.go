@@ -157,7 +157,7 @@ func explain(w io.Writer, served *lab.Served, dir, device string) {
 	}
 	at := env.At(port)
 	fmt.Fprintf(w, "%s: LwM2M at %s://%v, keys in %s\n", served.Stack.Name, scheme, at, dir)
-	fmt.Fprintf(w, "  coap-client -m post %s-t 40 -e '</3/0>' '%s://%v/rd?ep=%s&lt=300&lwm2m=1.1&b=U'\n", security, scheme, at, device)
+	fmt.Fprintf(w, "  coap-client-openssl -m post %s-t 40 -e '</3/0>' '%s://%v/rd?ep=%s&lt=300&lwm2m=1.1&b=U'\n", security, scheme, at, device)
 }
 
 // eventLog prints what happens, one line each.
