@@ -7,7 +7,9 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
+	"time"
 
 	"github.com/thinlink/thinlink/clients"
 	"github.com/thinlink/thinlink/clients/pki"
@@ -124,7 +126,7 @@ func PointAt(ctx context.Context, runs []*Run, where, device string, m *pki.Mate
 // Control makes runs talk to fresh platforms of a Site on another machine.
 func Control(runs []*Run, address, token, device string) error {
 	if _, err := remote.ParseToken(token); err != nil {
-		return err
+		return fmt.Errorf("token: %w", err)
 	}
 	for _, run := range runs {
 		if run.Engine != "host" {
@@ -138,11 +140,30 @@ func Control(runs []*Run, address, token, device string) error {
 	return nil
 }
 
+// listens finds out whether somebody else's server takes TCP connections at all,
+// before anything is measured: a device would try again for an hour.
+func (r *Run) listens(ctx context.Context, env *clients.Env) error {
+	scheme, port := r.Stack.service()
+	if slices.Contains([]string{"coap", "coaps", "mqtt-sn", "mqtt-sns"}, scheme) {
+		return nil // over UDP silence means nothing
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	defer cancel()
+	c, err := env.Device.DialContext(ctx, "tcp", env.At(port).String())
+	if err != nil {
+		return fmt.Errorf("nobody listens: %w", err)
+	}
+	return c.Close()
+}
+
 // join makes the session of a device whose platform is elsewhere.
 func (p *player) join(ctx context.Context, stack clients.Stack, env *clients.Env) (*clients.Session, error) {
 	e := p.run.Elsewhere
 	env.Name, env.Site = e.Device, e.Site
 	if e.Control == "" {
+		if err := p.run.listens(ctx, env); err != nil {
+			return nil, err
+		}
 		d, err := stack.NewDevice(env)
 		if err != nil {
 			return nil, err
@@ -157,7 +178,7 @@ func (p *player) join(ctx context.Context, stack clients.Stack, env *clients.Env
 	if err != nil {
 		return nil, err
 	}
-	platform, err := conn.Open(ctx, siteSpec{Run: &p.run.Stack, Device: env.DeviceName()}, p.record)
+	platform, err := conn.Open(ctx, siteSpec{Version: siteVersion, Run: &p.run.Stack, Device: env.DeviceName()}, p.record)
 	if err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/thinlink/thinlink/clients"
@@ -65,24 +64,6 @@ func (e *Elsewhere) address(ctx context.Context) (platform netip.Addr, control u
 	return ap.Addr().Unmap(), ap.Port(), nil
 }
 
-// listens finds out whether somebody else's server takes TCP connections at all:
-// a device would try again for an hour.
-func (e *Elsewhere) listens(ctx context.Context, s *Stack) error {
-	scheme, port := s.service()
-	if e.Control != "" || scheme == "coap" || scheme == "coaps" || strings.HasPrefix(scheme, "mqtt-sn") {
-		return nil
-	}
-	if p, ok := e.Site.Ports[port]; ok {
-		port = p
-	}
-	d := net.Dialer{Timeout: 10 * time.Second}
-	c, err := d.DialContext(ctx, "tcp", netip.AddrPortFrom(e.Site.Addr, port).String())
-	if err != nil {
-		return fmt.Errorf("engine host: %w", err)
-	}
-	return c.Close()
-}
-
 func runHost(ctx context.Context, run *Run, progress func(Progress)) (*measure.Result, error) {
 	if run.Elsewhere == nil {
 		return run.failed(errors.New("engine host: --platform says where the platform is")), nil
@@ -97,9 +78,6 @@ func runHost(ctx context.Context, run *Run, progress func(Progress)) (*measure.R
 	}
 	if host.IP == platform {
 		return run.failed(fmt.Errorf("engine host: %v is this machine: packets to itself have no direction: use --engine tun", platform)), nil
-	}
-	if err := run.Elsewhere.listens(ctx, &run.Stack); err != nil {
-		return run.failed(err), nil
 	}
 	host.KeepAlive = kernelHost(host.IP, run.Stack.TCP.Device).KeepAlive
 	start := time.Now()

@@ -86,12 +86,16 @@ func (s *Served) Material(device string) (*pki.Material, error) {
 	return &pki.Material{Root: s.Authority.Root(), Device: c}, nil
 }
 
+// siteVersion changes with what two releases would misunderstand.
+const siteVersion = 1
+
 // A siteSpec asks a Site for a platform: one that it serves, by its stack's
 // name or "" for the only one; or one of its own for a run.
 type siteSpec struct {
-	Served string `json:",omitempty"`
-	Run    *Stack `json:",omitempty"`
-	Device string `json:",omitempty"` // of the run
+	Version int    // siteVersion of who asks
+	Served  string `json:",omitempty"`
+	Run     *Stack `json:",omitempty"`
+	Device  string `json:",omitempty"` // of the run
 }
 
 // Open is a remote.Opener.
@@ -99,6 +103,9 @@ func (s *Site) Open(raw json.RawMessage, record func(clients.Event)) (*remote.Op
 	var spec siteSpec
 	if err := json.Unmarshal(raw, &spec); err != nil {
 		return nil, fmt.Errorf("specification: %w", err)
+	}
+	if spec.Version != siteVersion {
+		return nil, fmt.Errorf("this platform speaks version %d of the control protocol, not %d: use the same release of thinlink at both ends", siteVersion, spec.Version)
 	}
 	if spec.Run != nil {
 		return s.openRun(spec.Run, spec.Device, record)
@@ -178,4 +185,4 @@ func (s *Site) Close() error {
 
 // ServedSpec asks a Site, over a control channel, for the platform that it
 // serves for a stack; "" is the only one.
-func ServedSpec(stack string) any { return siteSpec{Served: stack} }
+func ServedSpec(stack string) any { return siteSpec{Version: siteVersion, Served: stack} }

@@ -22,6 +22,14 @@ type elsewhereFlags struct {
 // tokenVariable has the token where no flag has: flags can be seen by all.
 const tokenVariable = "THINLINK_TOKEN"
 
+// tokenOf is the token of a flag, or else the variable's.
+func tokenOf(flag string) string {
+	if flag == "" {
+		return os.Getenv(tokenVariable)
+	}
+	return flag
+}
+
 func (f *elsewhereFlags) add(cmd *cobra.Command) {
 	fl := cmd.Flags()
 	fl.StringVar(&f.platform, "platform", "", "platform elsewhere: HOST[:PORT] of thinlink platform, or the URL of a server, for example coaps://192.168.1.30")
@@ -66,12 +74,8 @@ func (f *elsewhereFlags) apply(ctx context.Context, runs []*lab.Run) error {
 	if err != nil {
 		return fmt.Errorf("--platform %w", err)
 	}
-	token := f.token
-	if token == "" {
-		token = os.Getenv(tokenVariable)
-	}
-	if err := lab.Control(runs, address, token, f.device); err != nil {
-		return fmt.Errorf("--token: %w", err)
+	if err := lab.Control(runs, address, tokenOf(f.token), f.device); err != nil {
+		return fmt.Errorf("--platform %s: %w", where, err)
 	}
 	return nil
 }

@@ -185,13 +185,17 @@ func newPlatformCommand() *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("command %q: want an integer", args[1])
 			}
-			t, err := remote.ParseToken(token)
+			t, err := remote.ParseToken(tokenOf(token))
 			if err != nil {
 				return fmt.Errorf("--token: %w", err)
 			}
+			address, err := lab.ControlAddress(at)
+			if err != nil {
+				return fmt.Errorf("--platform %w", err)
+			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), time.Minute)
 			defer cancel()
-			conn, err := remote.Dial(ctx, at, t)
+			conn, err := remote.Dial(ctx, address, t)
 			if err != nil {
 				return &exitError{exitIncomplete, err}
 			}
@@ -206,8 +210,7 @@ func newPlatformCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&stack, "stack", "", "stack of the device (default: the only one that is served)")
-	cmd.Flags().StringVar(&at, "platform", fmt.Sprintf("127.0.0.1:%d", lab.DefaultControlPort), "control channel of the platform")
-	cmd.Flags().StringVar(&token, "token", "", "the token that thinlink platform printed")
-	cmd.MarkFlagRequired("token")
+	cmd.Flags().StringVar(&at, "platform", "127.0.0.1", "HOST[:PORT] of the platform's control channel")
+	cmd.Flags().StringVar(&token, "token", "", "the token that thinlink platform printed (default: $"+tokenVariable+")")
 	return cmd
 }
