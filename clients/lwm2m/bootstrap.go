@@ -200,6 +200,10 @@ func (d *device) accountOf(v model.Values) (server netip.AddrPort, cred credenti
 	return src.addr, cred, nil
 }
 
+// trustAnchor is the certificate usage (appendix E.1, resource 15) of a server
+// key that is an authority's certificate.
+const trustAnchor = 2
+
 // Security modes (appendix E.1, resource 2).
 const (
 	modePSK         = 0

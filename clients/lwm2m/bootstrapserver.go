@@ -218,6 +218,9 @@ func (s *bootstrapServer) account(name string) (security, server []model.Node, e
 		m := s.env.PKI
 		v[objects.SecurityIdentity], v[objects.SecuritySecretKey] = m.Device.Chain[0], m.Device.Key
 		v[objects.SecurityServerKey] = m.Root
+		if s.opt.Version != content.V10 { // without it the key is the server's own certificate
+			v[objects.SecurityCertificateUsage] = uint64(trustAnchor)
+		}
 	}
 	return model.Nodes(model.NewPath(objects.Security.ID, accountSecurity), v),
 		model.Nodes(model.NewPath(objects.Server.ID, accountServer), model.Values{

@@ -318,7 +318,7 @@ func (c *client) lose(error) {
 		_ = c.g.b.Publish(will) // a topic that is not one was the client's mistake
 	}
 	if c.clean {
-		c.forget()
+		c.end()
 	}
 }
 
@@ -331,6 +331,16 @@ func (c *client) halt() {
 	if c.link != nil {
 		l := c.link
 		go l.end(errEnded)
+	}
+}
+
+// end makes room for another client: nothing is kept of this one's session.
+func (c *client) end() {
+	c.forget()
+	c.g.mu.Lock()
+	defer c.g.mu.Unlock()
+	if c.g.clients[c.name] == c {
+		delete(c.g.clients, c.name)
 	}
 }
 
@@ -495,7 +505,7 @@ func (c *client) disconnect(m *message) {
 	c.mu.Unlock()
 	l.send(message{kind: disconnect})
 	if clean {
-		c.forget()
+		c.end()
 	}
 }
 

@@ -271,6 +271,20 @@ func TestSleepingClient(t *testing.T) {
 	})
 }
 
+// A client that ends a clean session makes room for another.
+func TestManyCleanClients(t *testing.T) {
+	gateway(t, func(x *rig) {
+		for _, name := range []string{"a", "b", "c"} { // one more than there is room for
+			x.send(message{kind: connect, name: name, clean: true})
+			if a := x.want(connack); a.code != accepted {
+				t.Errorf("%s: refused with %d", name, a.code)
+			}
+			x.send(message{kind: disconnect})
+			x.want(disconnect)
+		}
+	})
+}
+
 func TestGatewayRepeats(t *testing.T) {
 	gateway(t, func(x *rig) {
 		x.send(message{kind: connect, name: "c", clean: true})
