@@ -39,6 +39,25 @@ type World struct {
 	Halt func()
 }
 
+// newWorld is a world of two hosts of which rec keeps the keys, the events and
+// the window. What else an engine can do it adds, and always Halt.
+func newWorld(run *Run, rec *measure.Recorder, device, platform clients.Host) *World {
+	return &World{
+		Device: device, Platform: platform, Now: time.Now, KeyLog: rec.KeyLog(),
+		Record: func(e clients.Event) {
+			rec.Event(measure.Event{Time: time.Now(), Kind: e.Kind, Detail: e.Detail, Offset: e.Offset, Length: e.Length})
+		},
+		Window: func(open bool) {
+			run.window(open)
+			if open {
+				rec.OpenWindow(time.Now())
+			} else {
+				rec.CloseWindow(time.Now())
+			}
+		},
+	}
+}
+
 // Outcome is what the steps of a scenario came to, besides packets.
 type Outcome struct {
 	Completion time.Duration // from the window's start to the end of the last step

@@ -10,7 +10,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/thinlink/thinlink/clients"
 	"github.com/thinlink/thinlink/internal/sniff"
 	"github.com/thinlink/thinlink/internal/sockets"
 	"github.com/thinlink/thinlink/internal/wire"
@@ -91,25 +90,13 @@ func runHost(ctx context.Context, run *Run, progress func(Progress)) (*measure.R
 	defer heartbeat(start, progress)()
 	var doubt error
 	var trace *measure.Trace
-	out := perform(ctx, run, &World{
-		Device: host, Now: time.Now, KeyLog: rec.KeyLog(),
-		Halt: func() {
-			doubt = errors.Join(sniffer.Close(), tap.doubt)
-			trace = rec.Trace()
-			trace.FatesKnown = false // what leaves here may be lost on the way
-		},
-		Record: func(e clients.Event) {
-			rec.Event(measure.Event{Time: time.Now(), Kind: e.Kind, Detail: e.Detail, Offset: e.Offset, Length: e.Length})
-		},
-		Window: func(open bool) {
-			run.window(open)
-			if open {
-				rec.OpenWindow(time.Now())
-			} else {
-				rec.CloseWindow(time.Now())
-			}
-		},
-	})
+	w := newWorld(run, rec, host, nil)
+	w.Halt = func() {
+		doubt = errors.Join(sniffer.Close(), tap.doubt)
+		trace = rec.Trace()
+		trace.FatesKnown = false // what leaves here may be lost on the way
+	}
+	out := perform(ctx, run, w)
 	res := judge(run, trace, &out)
 	res.EnergyJ = 0 // nobody knows the states of the radio, if there is one
 	res.Warnings = append(res.Warnings, fmt.Sprintf("engine host: the link to %v is what this machine has: nothing of profile %s is imposed on it, and TCP is this machine's", platform, run.Profile))

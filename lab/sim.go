@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/thinlink/thinlink/clients"
 	"github.com/thinlink/thinlink/measure"
 	"github.com/thinlink/thinlink/netem"
 	"github.com/thinlink/thinlink/netem/vnet"
@@ -36,28 +35,17 @@ func runSim(ctx context.Context, run *Run, progress func(Progress)) *measure.Res
 		return run.failed(err)
 	}
 	var trace *measure.Trace
-	out := perform(ctx, run, &World{
-		Device: net.Device(), Platform: net.Platform(), Now: time.Now, KeyLog: rec.KeyLog(),
-		Faults: Faults{
-			Outage: net.Outage, Rebind: net.Rebind,
-			ResetDevice: net.Device().Reset, ResetPlatform: net.Platform().Reset,
-		},
-		Halt: func() {
-			net.Close()
-			trace = rec.Trace()
-			trace.NonIP = run.Stack.nonIP()
-		},
-		Record: func(e clients.Event) {
-			rec.Event(measure.Event{Time: time.Now(), Kind: e.Kind, Detail: e.Detail, Offset: e.Offset, Length: e.Length})
-		},
-		Window: func(open bool) {
-			if open {
-				rec.OpenWindow(time.Now())
-			} else {
-				rec.CloseWindow(time.Now())
-			}
-		},
-	})
+	w := newWorld(run, rec, net.Device(), net.Platform())
+	w.Faults = Faults{
+		Outage: net.Outage, Rebind: net.Rebind,
+		ResetDevice: net.Device().Reset, ResetPlatform: net.Platform().Reset,
+	}
+	w.Halt = func() {
+		net.Close()
+		trace = rec.Trace()
+		trace.NonIP = run.Stack.nonIP()
+	}
+	out := perform(ctx, run, w)
 	return judge(run, trace, &out)
 }
 

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/thinlink/thinlink/clients"
 	"github.com/thinlink/thinlink/measure"
 	"github.com/thinlink/thinlink/netem"
 	"github.com/thinlink/thinlink/netem/tc"
@@ -141,28 +140,20 @@ func runKernel(ctx context.Context, run *Run, progress func(Progress)) (*measure
 	var doubt error
 	var trace *measure.Trace
 	var retransmissions int64 // in the window
-	out := perform(ctx, run, &World{
-		Device: bed.Device(), Platform: bed.Platform(), Now: time.Now, KeyLog: rec.KeyLog(),
-		Faults: Faults{Outage: bed.Outage},
-		Halt: func() {
-			var passages []tc.Passage
-			passages, doubt = bed.Capture()
-			replay(passages, rec)
-			trace = rec.Trace()
-		},
-		Record: func(e clients.Event) {
-			rec.Event(measure.Event{Time: time.Now(), Kind: e.Kind, Detail: e.Detail, Offset: e.Offset, Length: e.Length})
-		},
-		Window: func(open bool) {
-			run.window(open)
-			retransmissions = int64(bed.Retransmissions()) - retransmissions
-			if open {
-				rec.OpenWindow(time.Now())
-			} else {
-				rec.CloseWindow(time.Now())
-			}
-		},
-	})
+	w := newWorld(run, rec, bed.Device(), bed.Platform())
+	w.Faults = Faults{Outage: bed.Outage}
+	note := w.Window
+	w.Window = func(open bool) {
+		note(open)
+		retransmissions = int64(bed.Retransmissions()) - retransmissions
+	}
+	w.Halt = func() {
+		var passages []tc.Passage
+		passages, doubt = bed.Capture()
+		replay(passages, rec)
+		trace = rec.Trace()
+	}
+	out := perform(ctx, run, w)
 	res := judge(run, trace, &out)
 	res.Kernel = &measure.Kernel{TCPRetransmissions: retransmissions}
 	res.Warnings = append(res.Warnings, warnings...)

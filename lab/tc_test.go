@@ -116,14 +116,15 @@ func TestKernelRuns(t *testing.T) {
 func checkKernelRun(t *testing.T, run *Run, res *measure.Result, dir string) {
 	t.Helper()
 	name := run.Scenario.Name
-	// 100 KiB at 100 kbit/s are 8.7 s with headers, and a little for losses.
-	if !res.Completed || res.CompletionS < 8.6 || res.CompletionS > 40 {
+	// 100 KiB at 100 kbit/s are 8.7 s with headers, and some time-outs in a row
+	// at a loss of 10 %.
+	if !res.Completed || res.CompletionS < 8.6 || res.CompletionS > 120 {
 		t.Errorf("%s: completed %v in %.2f s: %s", name, res.Completed, res.CompletionS, res.Error)
 	}
 	if res.Down.Packets < 70 || res.Down.Packets > 130 || res.Down.Dropped == 0 || res.Retransmissions.TCP == 0 {
 		t.Errorf("%s: %+v, %+v", name, res.Down, res.Retransmissions)
 	}
-	if res.Bulk == nil || res.Bulk.Bytes != 100<<10 || res.Bulk.RateBPS < 25_000 || res.Bulk.RateBPS > 101_000 {
+	if res.Bulk == nil || res.Bulk.Bytes != 100<<10 || res.Bulk.RateBPS < 7_000 || res.Bulk.RateBPS > 101_000 {
 		t.Errorf("%s: %+v", name, res.Bulk)
 	}
 	// A connection's last segments may be sent again after it was closed.

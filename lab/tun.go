@@ -13,7 +13,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/thinlink/thinlink/clients"
 	"github.com/thinlink/thinlink/clients/pki"
 	"github.com/thinlink/thinlink/measure"
 	"github.com/thinlink/thinlink/netem/tun"
@@ -140,32 +139,21 @@ func runTun(ctx context.Context, run *Run, stdin *os.File, signals <-chan os.Sig
 	}
 	defer heartbeat(start, progress)()
 	var trace *measure.Trace
-	out := perform(ctx, run, &World{
-		Device: bed.Device(), Platform: bed.Platform(), Now: time.Now, KeyLog: rec.KeyLog(),
-		Outside: outsideAddr[run.Stack.IP],
-		Program: func(cmd *exec.Cmd) error {
-			if stdin != nil {
-				cmd.Stdin = stdin
-			}
-			cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-			return runProgram(bed, cmd, signals)
-		},
-		Faults: Faults{Outage: bed.Outage},
-		Halt: func() {
-			bed.Halt()
-			trace = rec.Trace()
-		},
-		Record: func(e clients.Event) {
-			rec.Event(measure.Event{Time: time.Now(), Kind: e.Kind, Detail: e.Detail, Offset: e.Offset, Length: e.Length})
-		},
-		Window: func(open bool) {
-			if open {
-				rec.OpenWindow(time.Now())
-			} else {
-				rec.CloseWindow(time.Now())
-			}
-		},
-	})
+	w := newWorld(run, rec, bed.Device(), bed.Platform())
+	w.Outside = outsideAddr[run.Stack.IP]
+	w.Program = func(cmd *exec.Cmd) error {
+		if stdin != nil {
+			cmd.Stdin = stdin
+		}
+		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+		return runProgram(bed, cmd, signals)
+	}
+	w.Faults = Faults{Outage: bed.Outage}
+	w.Halt = func() {
+		bed.Halt()
+		trace = rec.Trace()
+	}
+	out := perform(ctx, run, w)
 	return judge(run, trace, &out), nil
 }
 

@@ -100,7 +100,7 @@ func timerResolution() finding {
 
 func tunDevice() finding {
 	if _, err := os.Stat("/dev/net/tun"); err != nil {
-		return finding{"TUN", "no /dev/net/tun", "sudo modprobe tun"}
+		return finding{"TUN", "no /dev/net/tun", "sudo modprobe tun; in a container: start it with --device /dev/net/tun"}
 	}
 	return finding{thing: "TUN", state: "/dev/net/tun is there"}
 }

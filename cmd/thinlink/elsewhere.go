@@ -56,6 +56,8 @@ func (f *elsewhereFlags) apply(ctx context.Context, runs []*lab.Run) error {
 		return errors.New("--token, --device, --ca, --cert and --key belong to --platform or --broker")
 	case where == "":
 		return nil
+	case strings.Contains(where, "://") && f.token != "":
+		return fmt.Errorf("--token is for thinlink platform, not for %s", where)
 	case strings.Contains(where, "://"):
 		m, err := f.material()
 		if err != nil {

@@ -9,7 +9,10 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -116,6 +119,25 @@ func inventory(t *testing.T) string {
 		}
 	}
 	return strings.Join(lines, "\n")
+}
+
+// namespaces are the network namespaces that a process is in or holds; of every
+// process if it is "*".
+func namespaces(t *testing.T, pid string) (found []string) {
+	t.Helper()
+	for _, of := range []string{"/task/*/ns/net", "/fd/*"} {
+		files, err := filepath.Glob("/proc/" + pid + of)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			if to, _ := os.Readlink(file); strings.HasPrefix(to, "net:[") { // it may have ended
+				found = append(found, to)
+			}
+		}
+	}
+	slices.Sort(found)
+	return slices.Compact(found)
 }
 
 // theProgram runs it and wants its exit status.
@@ -313,19 +335,20 @@ func TestKernelShapeTry(t *testing.T) {
 // --fix and, of a shaping that was whole, clear, the machine is what it was.
 func TestKernelKilledCommands(t *testing.T) {
 	machineUnderTest(t)
-	before := inventory(t)
+	before, inhabited := inventory(t), namespaces(t, "*")
 	rng := rand.New(rand.NewPCG(1, 2))
 	for _, command := range []struct {
 		args   string
 		within time.Duration
+		kills  int
 	}{
-		{"run ping -p ltem --stack udp --engine tc --set count=2 --set trains=1", 3 * time.Second},
-		{"shape apply ltem --dev shaped0", 250 * time.Millisecond},
-		{"shape apply ltem --dev shaped0 --to 192.0.2.2:8883", 250 * time.Millisecond},
-		{"shape try ltem --dev shaped0", 250 * time.Millisecond},
+		{"run ping -p ltem --stack udp --engine tc --set count=2 --set trains=1", 3 * time.Second, 50},
+		{"shape apply ltem --dev shaped0", 250 * time.Millisecond, 50},
+		{"shape apply ltem --dev shaped0 --to 192.0.2.2:8883", 250 * time.Millisecond, 25},
+		{"shape try ltem --dev shaped0", 250 * time.Millisecond, 25},
 	} {
 		begun := 0
-		for i := range 50 {
+		for i := range command.kills {
 			cmd := exec.Command("thinlink", strings.Fields(command.args)...)
 			in, err := cmd.StdinPipe() // never written to
 			if err != nil {
@@ -335,10 +358,11 @@ func TestKernelKilledCommands(t *testing.T) {
 				t.Fatal(err)
 			}
 			time.Sleep(time.Duration(rng.Int64N(int64(command.within))))
+			inside := len(namespaces(t, strconv.Itoa(cmd.Process.Pid))) > 1 // a run changes only namespaces of its own
 			cmd.Process.Kill()
 			cmd.Process.Wait()
 			in.Close()
-			if inventory(t) != before {
+			if inside || inventory(t) != before {
 				begun++
 			}
 			theProgram(t, 0, "doctor", "--fix", "--engine", "tc")
@@ -346,9 +370,12 @@ func TestKernelKilledCommands(t *testing.T) {
 				theProgram(t, 0, "shape", "clear") // it was in force
 			}
 			unchanged(t, before, fmt.Sprintf("%s, kill %d", command.args, i))
+			if now := namespaces(t, "*"); !slices.Equal(now, inhabited) {
+				t.Errorf("%s, kill %d: processes are in %v, were in %v", command.args, i, now, inhabited)
+			}
 		}
-		t.Logf("%s: killed 50 times, %d of them with the machine changed", command.args, begun)
-		if strings.HasPrefix(command.args, "shape") && begun < 10 {
+		t.Logf("%s: killed %d times, %d of them with the machine changed or namespaces of its own", command.args, command.kills, begun)
+		if begun < command.kills/2 {
 			t.Errorf("%s: the moments do not cover it: %d", command.args, begun)
 		}
 	}

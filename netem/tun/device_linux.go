@@ -46,7 +46,7 @@ func open(ns *netspace.Namespace) (file *os.File, err error) {
 func missing(err error) error {
 	switch {
 	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENODEV), errors.Is(err, unix.ENXIO):
-		return &MissingError{"the kernel has no TUN devices (" + path + ")", "sudo modprobe tun"}
+		return &MissingError{"the kernel has no TUN devices (" + path + ")", "sudo modprobe tun; in a container: start it with --device /dev/net/tun"}
 	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
 		return &MissingError{"no permission to open " + path, "sudo chmod 0666 " + path + ", as most distributions have it, or run thinlink with sudo"}
 	}

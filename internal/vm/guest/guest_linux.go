@@ -47,6 +47,10 @@ func run(c *console) error {
 	if err != nil {
 		return err
 	}
+	// A command may start this program as the first of another PID namespace.
+	if err := os.Remove("/" + vm.TaskFile); err != nil {
+		return err
+	}
 	var task vm.Task
 	if err := json.Unmarshal(data, &task); err != nil {
 		return fmt.Errorf("task: %w", err)
