@@ -48,54 +48,65 @@ const bootstrapTimeout = 247 * time.Second
 // server has written.
 const accountRecord = "lwm2m-accounts"
 
-// enrol gives the device an account: the one in its flash memory or a bootstrap
-// server's, which then is the server to register with.
+// enrol gives the device accounts, if it has none: those in its flash memory or
+// those of a bootstrap server.
 func (d *device) enrol(ctx context.Context) error {
-	if d.opt.Bootstrap == BootstrapNone {
+	if len(d.all()) > 0 {
 		return nil
 	}
-	if d.outdated() {
-		d.enrolled = false
+	if err := d.recall(); err != nil || len(d.all()) > 0 {
+		return err
 	}
-	if !d.enrolled {
-		if err := d.recall(); err != nil {
-			return err
-		}
-	}
-	if !d.enrolled {
+	return d.sequence(ctx, d.opt.RetryCount, d.opt.RetryTimer, func(ctx context.Context) error {
 		if err := d.bootstrap(ctx); err != nil {
 			return fmt.Errorf("bootstrap: %w", err)
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
-// enrolAnew is Bootstrap-Request Trigger (appendix E.2, resource 9): the device
-// leaves its server and asks the bootstrap server.
-func (d *device) enrolAnew() {
+// enrolAnew leaves all servers for accounts that the bootstrap server gives,
+// however long that takes: by Bootstrap-Request Trigger (appendix E.2, resource
+// 9), or because a registration has failed for good.
+func (d *device) enrolAnew(why error) {
+	d.mu.Lock()
+	under := d.enrolling
+	d.enrolling = true
+	d.mu.Unlock()
+	if under {
+		return
+	}
+	d.note("device: asking the bootstrap server: %v", why)
 	d.forsake()
-	if l := d.session(); l != nil {
-		l.abort()
-	}
+	d.tasks.Go(func() {
+		err := sleep(d.ctx, rejoinPause)
+		for err == nil {
+			if err = d.join(d.ctx); err == nil {
+				break
+			}
+			if d.ctx.Err() == nil {
+				d.warn("not registered, trying again in %v: %v", d.opt.SequenceDelay, err)
+				err = sleep(d.ctx, d.opt.SequenceDelay)
+			}
+		}
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.enrolling = false
+	})
 }
 
-// forsake makes the device ask the bootstrap server when it joins next.
+// forsake ends all accounts.
 func (d *device) forsake() {
 	if err := d.env.Flash.Remove(accountRecord); err != nil {
 		d.warn("%v", err)
 	}
 	d.mu.Lock()
-	d.anew = true
+	accounts := d.accounts
+	d.accounts = nil
 	d.mu.Unlock()
-}
-
-// outdated reports, once, that the account is not to be used any more.
-func (d *device) outdated() bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	anew := d.anew
-	d.anew = false
-	return anew
+	for _, a := range accounts {
+		a.quit() // which aborts its session
+	}
 }
 
 // recall takes the accounts of an earlier life from flash memory.
@@ -109,7 +120,7 @@ func (d *device) recall() error {
 	if err := d.bootstrapView().Write(model.Path{}, data, content.SenMLJSON); err != nil {
 		return fmt.Errorf("flash: record %s: %w", accountRecord, err)
 	}
-	return d.adopt()
+	return d.adoptWritten()
 }
 
 // remember keeps the accounts.
@@ -123,9 +134,9 @@ func (d *device) remember() error {
 }
 
 func (d *device) bootstrapView() tree.Bootstrap {
-	return d.tree.Bootstrap(func(object uint16, v model.Values) *tree.Instance {
-		if object == objects.Server.ID {
-			return d.serverInstance(v)
+	return d.tree.Bootstrap(func(at model.Path, v model.Values) *tree.Instance {
+		if at.Object() == objects.Server.ID {
+			return d.serverInstance(at.Instance(), v)
 		}
 		return &tree.Instance{Values: v}
 	})
@@ -140,7 +151,11 @@ func (d *device) bootstrap(ctx context.Context) error {
 		errors.New("the bootstrap server did not finish"))
 	defer cancel()
 	b := &bootstrapping{device: d, view: d.bootstrapView(), finished: make(chan struct{}, 1)}
-	l, err := d.dialDatagrams(ctx, d.bootstrapServer(), d.opt.secure(), b)
+	src, err := parseSource(d.opt.uri(d.bootstrapServer(), BindingUDP))
+	if err != nil {
+		return err
+	}
+	l, err := d.dial(ctx, remote{source: src, cred: d.cred, life: d.ctx}, b)
 	if err != nil {
 		return err
 	}
@@ -153,39 +168,57 @@ func (d *device) bootstrap(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := d.adopt(); err != nil {
+	if err := d.adoptWritten(); err != nil {
 		return err
 	}
 	d.note("device: bootstrapped")
 	return d.remember()
 }
 
-// adopt makes the account in the tree the one to register with.
+// adoptWritten is adopt for accounts that were written into the tree. Instances
+// have come and gone, and the update that this calls for follows the registration.
+func (d *device) adoptWritten() error {
+	err := d.adopt()
+	d.askUpdate()
+	return err
+}
+
+// adopt makes the accounts in the tree those of the device.
 func (d *device) adopt() error {
-	security, _, ok := d.tree.Account()
-	if !ok {
+	var accounts []*account
+	for _, t := range d.tree.Accounts() {
+		a, err := d.newAccount(t)
+		if err != nil {
+			return err
+		}
+		accounts = append(accounts, a)
+	}
+	if len(accounts) == 0 {
 		return errNoAccount
 	}
-	server, cred, err := d.accountOf(security)
-	if err != nil {
-		return err
+	if len(accounts) > 1 {
+		d.tree.Protect(accounts[0].id)
 	}
-	d.server, d.registrar, d.enrolled = server, cred, true
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.accounts = accounts
 	return nil
 }
 
 var errNoAccount = errors.New("no security instance with a server instance of the same short server ID")
 
-// accountOf is the server's address and the credentials of a security instance
-// (appendix E.1).
-func (d *device) accountOf(v model.Values) (server netip.AddrPort, cred credentials, err error) {
+// accountOf is where the server of a security instance is, and the credentials
+// for it: those that it has, else the factory's (appendix E.1).
+func (d *device) accountOf(v model.Values) (src source, cred credentials, err error) {
 	uri, _ := v[objects.SecurityURI].(string)
-	src, err := parseSource(uri)
-	if err != nil {
-		return server, cred, err
+	if src, err = parseSource(uri); err != nil {
+		return src, cred, err
 	}
 	identity, _ := v[objects.SecurityIdentity].([]byte)
 	secret, _ := v[objects.SecuritySecretKey].([]byte)
+	if identity == nil && secret == nil {
+		return src, d.cred, nil
+	}
 	switch v[objects.SecurityMode] {
 	case int64(modePSK):
 		cred.Identity = string(identity)
@@ -194,10 +227,10 @@ func (d *device) accountOf(v model.Values) (server netip.AddrPort, cred credenti
 	case int64(modeCertificate):
 		root, _ := v[objects.SecurityServerKey].([]byte)
 		if cred, err = certificateOf(identity, secret, root); err != nil {
-			return server, cred, err
+			return src, cred, err
 		}
 	}
-	return src.addr, cred, nil
+	return src, cred, nil
 }
 
 // trustAnchor is the certificate usage (appendix E.1, resource 15) of a server
@@ -332,13 +365,14 @@ func (b *bootstrapping) get(r *coap.Request, path model.Path) *coap.Response {
 // finish is Bootstrap-Finish (section 6.1.7.8): 4.06 if what was written makes
 // no account.
 func (b *bootstrapping) finish() *coap.Response {
-	security, _, ok := b.device.tree.Account()
-	if ok {
-		_, _, err := b.device.accountOf(security)
-		ok = err == nil
-	}
-	if !ok {
+	accounts := b.device.tree.Accounts()
+	if len(accounts) == 0 {
 		return coap.Status(codes.NotAcceptable)
+	}
+	for _, t := range accounts {
+		if _, _, err := b.device.accountOf(t.Security); err != nil {
+			return coap.Status(codes.NotAcceptable)
+		}
 	}
 	time.AfterFunc(reaction, func() { // the response goes first
 		select {

@@ -182,7 +182,7 @@ func FuzzPack(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, format uint16, pack []byte) {
-		d := &device{opt: &opt, env: env, due: make(chan struct{}, 1)}
+		d := &device{opt: &opt, env: env, ctx: t.Context()}
 		d.tree = tree.New(tree.Config{Version: opt.Version, Restructured: d.relist})
 		d.tree.Define(objects.Security, nil)
 		d.tree.Define(objects.Server, nil)

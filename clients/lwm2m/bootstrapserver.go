@@ -196,12 +196,8 @@ const (
 
 // account is what a device needs at the platform's server.
 func (s *bootstrapServer) account(name string) (security, server []model.Node, err error) {
-	scheme, port := "coap", uint16(portCoAP)
-	if s.opt.secure() {
-		scheme, port = "coaps", portCoAPS
-	}
 	v := model.Values{
-		objects.SecurityURI:       scheme + "://" + s.env.At(port).String(),
+		objects.SecurityURI:       s.opt.uri(s.env.At(s.opt.port()), s.opt.Binding),
 		objects.SecurityBootstrap: false,
 		objects.SecurityMode:      s.opt.mode(),
 		objects.SecurityIdentity:  []byte{}, objects.SecurityServerKey: []byte{}, objects.SecuritySecretKey: []byte{},

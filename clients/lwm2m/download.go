@@ -147,14 +147,12 @@ func (u *updater) coapError(err error) error {
 // downloadSession is the session to download over, and what to do after it.
 func (u *updater) downloadSession(ctx context.Context, src source) (*coap.Conn, func(), error) {
 	d := u.device
-	if d.opt.SameSession && !src.stream() && src.addr == d.server {
-		return d.session().Conn, func() {}, nil
+	for _, a := range d.all() {
+		if d.opt.SameSession && !src.stream() && src.addr == a.addr {
+			return a.session().Conn, func() {}, nil
+		}
 	}
-	dial := d.dialDatagrams
-	if src.stream() {
-		dial = d.dialStream
-	}
-	l, err := dial(ctx, src.addr, src.secure(), nil)
+	l, err := d.dial(ctx, remote{source: src, cred: d.cred, life: d.ctx}, nil)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -3,6 +3,7 @@ package lwm2m
 import (
 	"fmt"
 	"math/bits"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -314,6 +315,26 @@ func (o *CoAPOptions) validate() error {
 		return fmt.Errorf("lwm2m: platform: %w", err)
 	}
 	return nil
+}
+
+// uri is that of a server (appendix E.1, resource 0).
+func (o *Options) uri(addr netip.AddrPort, binding string) string {
+	scheme := "coap"
+	if o.secure() {
+		scheme = "coaps"
+	}
+	if binding == BindingTCP {
+		scheme += "+tcp"
+	}
+	return scheme + "://" + addr.String()
+}
+
+// port is the registered one of the server.
+func (o *Options) port() uint16 {
+	if o.secure() {
+		return portCoAPS
+	}
+	return portCoAP
 }
 
 // updateInterval is the time between registration updates.

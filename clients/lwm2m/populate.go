@@ -1,6 +1,7 @@
 package lwm2m
 
 import (
+	"errors"
 	"strconv"
 	"time"
 
@@ -13,22 +14,17 @@ import (
 
 // populate fills the tree.
 func (d *device) populate() {
-	scheme, mode := "coap", d.opt.mode()
-	if d.opt.secure() {
-		scheme = "coaps"
-	}
-	if d.opt.Binding == BindingTCP {
-		scheme += "+tcp"
-	}
 	if d.opt.Bootstrap == BootstrapNone {
-		d.tree.Add(objects.Security, 0, &tree.Instance{Values: model.Values{0: scheme + "://" + d.server.String(), 1: false, 2: mode, 10: int64(1)}})
-		d.tree.Add(objects.Server, 0, d.serverInstance(model.Values{
-			0: int64(1), objects.ServerLifetime: int64(d.opt.Lifetime / time.Second),
+		d.tree.Add(objects.Security, 0, &tree.Instance{Values: model.Values{
+			0: d.opt.uri(d.env.At(d.opt.port()), d.opt.Binding), 1: false, 2: d.opt.mode(), 10: int64(shortServerID),
+		}})
+		d.tree.Add(objects.Server, 0, d.serverInstance(0, model.Values{
+			0: int64(shortServerID), objects.ServerLifetime: int64(d.opt.Lifetime / time.Second),
 			objects.ServerMinPeriod: int64(0), objects.ServerMaxPeriod: int64(0), 6: false, objects.ServerBinding: d.opt.Binding,
 			objects.ServerMuteSend: d.muteSend(),
 		}))
 	} else {
-		d.tree.Add(objects.Security, 0, &tree.Instance{Values: model.Values{0: scheme + "://" + d.bootstrapServer().String(), 1: true, 2: mode}})
+		d.tree.Add(objects.Security, 0, &tree.Instance{Values: model.Values{0: d.opt.uri(d.bootstrapServer(), BindingUDP), 1: true, 2: d.opt.mode()}})
 		d.tree.Define(objects.Server, nil)
 	}
 	described := &tree.Instance{
@@ -54,19 +50,28 @@ func (d *device) populate() {
 }
 
 // serverInstance is an instance of the server object, whoever gave its values.
-func (d *device) serverInstance(v model.Values) *tree.Instance {
-	execute := map[uint16]func(string) error{objects.ServerTrigger: func(string) error {
-		d.askUpdate()
-		return nil
-	}}
-	if d.opt.Bootstrap != BootstrapNone {
-		execute[objects.ServerBootstrapTrigger] = func(string) error {
-			time.AfterFunc(reaction, d.enrolAnew)
+func (d *device) serverInstance(id uint16, v model.Values) *tree.Instance {
+	// What is executed there is executed by the server whose account it is.
+	of := func(do func(*account)) func(string) error {
+		return func(string) error {
+			if a := d.account(id); a != nil {
+				do(a)
+			}
 			return nil
 		}
 	}
-	return &tree.Instance{Values: v, OnWrite: d.writeServer, Execute: execute}
+	execute := map[uint16]func(string) error{objects.ServerTrigger: of((*account).askUpdate)}
+	if d.opt.Bootstrap != BootstrapNone {
+		execute[objects.ServerBootstrapTrigger] = of(func(a *account) {
+			a.order(func() { d.enrolAnew(errTriggered) })
+		})
+	}
+	return &tree.Instance{Values: v, Execute: execute, OnWrite: func(v model.Values) (model.Values, error) {
+		return d.writeServer(id, v)
+	}}
 }
+
+var errTriggered = errors.New("a server wants it")
 
 // muteSend is resource 23 of the server object: the factory has activated Send
 // where reports come by it; without a value it is not.
@@ -79,7 +84,7 @@ func (d *device) muteSend() any {
 
 // writeServer checks what the server makes of its object; a new lifetime is
 // told by a registration update (appendix E.2).
-func (d *device) writeServer(v model.Values) (model.Values, error) {
+func (d *device) writeServer(id uint16, v model.Values) (model.Values, error) {
 	lifetime, hasLifetime := v[objects.ServerLifetime].(int64)
 	binding, hasBinding := v[objects.ServerBinding].(string)
 	for _, id := range []uint16{objects.ServerMinPeriod, objects.ServerMaxPeriod} {
@@ -87,11 +92,11 @@ func (d *device) writeServer(v model.Values) (model.Values, error) {
 			return nil, model.Refuse(codes.BadRequest, "period out of range")
 		}
 	}
-	if hasLifetime && (lifetime < 1 || lifetime > 1<<31) || hasBinding && binding != d.opt.Binding {
+	if hasLifetime && (lifetime < 1 || lifetime > 1<<31) || hasBinding && binding != d.tree.Get(objects.Server.ID, id, objects.ServerBinding) {
 		return nil, model.Refuse(codes.BadRequest, "lifetime or binding out of range")
 	}
-	if hasLifetime {
-		time.AfterFunc(reaction, d.askUpdate)
+	if a := d.account(id); hasLifetime && a != nil {
+		time.AfterFunc(reaction, a.askUpdate)
 	}
 	return v, nil
 }

@@ -69,10 +69,10 @@ func (w *wakefulness) wait(ctx context.Context) error {
 	}
 }
 
-// A sleeper is the device's receiver in queue mode: what arrives while it is off
-// is lost.
+// A sleeper is the device's receiver for a server in queue mode: what arrives while
+// it is off is lost. nil is always on.
 type sleeper struct {
-	awake time.Duration // after the last message either way; 0: always
+	awake time.Duration // after the last message either way
 
 	mu    sync.Mutex
 	until time.Time
@@ -90,7 +90,7 @@ func (s *sleeper) hears() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	if s.awake > 0 && !now.Before(s.until) {
+	if !now.Before(s.until) {
 		return false
 	}
 	s.until = now.Add(s.awake)
@@ -99,7 +99,7 @@ func (s *sleeper) hears() bool {
 
 // packets is a socket that the receiver listens to.
 func (s *sleeper) packets(pc net.PacketConn) net.PacketConn {
-	if s.awake == 0 {
+	if s == nil {
 		return pc
 	}
 	return &sleepyPackets{pc, s}
@@ -128,7 +128,7 @@ func (p *sleepyPackets) WriteTo(b []byte, to net.Addr) (int, error) {
 
 // datagrams is the same for a connected socket.
 func (s *sleeper) datagrams(c net.Conn) net.Conn {
-	if s.awake == 0 {
+	if s == nil {
 		return c
 	}
 	return &sleepyConn{c, s}

@@ -16,7 +16,7 @@ func TestPSKCost(t *testing.T) {
 		opt := DefaultOptions()
 		opt.Security, opt.ConnectionID = PSK, id
 		inWorld(t, lan(), opt, func(w *world) {
-			c := w.cost(func() { w.check("join", w.device().join(w.t.Context())) })
+			c := w.cost(func() { w.check("join", w.device().all()[0].enter(w.t.Context())) })
 			got := c.total() - 14*c.packets()
 			if got < want*97/100 || got > want*103/100 {
 				t.Errorf("connection ID %v: %d bytes of IP in %d packets, %d measured with Anjay", id, got, c.packets(), want)

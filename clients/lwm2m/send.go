@@ -2,8 +2,10 @@ package lwm2m
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/plgd-dev/go-coap/v3/message"
 	"github.com/plgd-dev/go-coap/v3/message/codes"
@@ -33,22 +35,33 @@ func (o *Options) format() message.MediaType {
 // 6.4.5).
 const sendPath = "/dp"
 
-// send sends the observed object to the server (Core 1.1 section 6.4.6), unless
-// the server has muted that. A device that gets no answer registers anew, and
-// sends then.
+// send sends the observed object to the servers (Core 1.1 section 6.4.6).
 func (d *device) send(ctx context.Context) error {
-	if muted, ok := d.tree.Get(objects.Server.ID, 0, objects.ServerMuteSend).(bool); !ok || muted {
+	accounts := d.all()
+	errs := make([]error, len(accounts))
+	var tasks sync.WaitGroup
+	for i, a := range accounts {
+		tasks.Go(func() { errs[i] = a.send(ctx) })
+	}
+	tasks.Wait()
+	return errors.Join(errs...)
+}
+
+// send sends it to one, unless that has muted it. A device that gets no answer
+// registers anew, and sends then.
+func (a *account) send(ctx context.Context) error {
+	if a.flag(objects.ServerMuteSend, true) {
 		return nil
 	}
-	format := d.opt.format()
-	payload, err := d.tree.As(shortServerID).ReadComposite([]model.Path{readingPath}, format)
+	format := a.device.opt.format()
+	payload, err := a.view.ReadComposite([]model.Path{readingPath}, format)
 	if err != nil {
 		return err
 	}
-	l := d.session()
+	l := a.session()
 	resp, err := l.Do(ctx, coap.NewRequest(codes.POST, sendPath).WithPayload(format, payload))
 	if isTimeout(err) {
-		d.lose(l.Conn)
+		a.lose(l.Conn)
 	}
 	_, err = checked("send", resp, err, codes.Changed)
 	return err
@@ -56,40 +69,28 @@ func (d *device) send(ctx context.Context) error {
 
 // announce sends what a device that reports by itself has to tell after it has
 // registered.
-func (d *device) announce() {
-	if d.opt.Report != ReportSend {
+func (a *account) announce() {
+	if a.device.opt.Report != ReportSend {
 		return
 	}
-	d.tasks.Go(func() {
-		err := sleep(d.ctx, reaction)
+	a.device.tasks.Go(func() {
+		err := sleep(a.life, reaction)
 		if err == nil {
-			err = d.send(d.ctx)
+			err = a.send(a.life)
 		}
-		if err != nil && d.ctx.Err() == nil {
-			d.note("device: %v", err)
+		if err != nil && a.life.Err() == nil {
+			a.note("%v", err)
 		}
 	})
 }
 
-// fallBack goes on with the version of LwM2M before the present one; false if
-// there is none.
-func (d *device) fallBack() bool {
-	i := slices.Index(versions, d.version)
+// olderThan is the version of LwM2M before another; false if there is none.
+func olderThan(version string) (older string, ok bool) {
+	i := slices.Index(versions, version)
 	if i <= 0 {
-		return false
+		return "", false
 	}
-	d.note("device: the server does not have LwM2M %s", d.version)
-	d.version = versions[i-1]
-	d.tree.SetVersion(d.version)
-	return true
-}
-
-// relist makes the device tell the server which instances it has.
-func (d *device) relist() {
-	d.mu.Lock()
-	d.stale = true
-	d.mu.Unlock()
-	d.askUpdate()
+	return versions[i-1], true
 }
 
 // receive answers a Send: it is of a registered device and of objects that it

@@ -91,15 +91,11 @@ type pack struct {
 // message IDs, tokens and connection IDs than they did.
 func newServer(opt *Options, env *clients.Env, reg *registry, packages *packages, sent func(*registration, []model.Node) error, accepted int) (*server, error) {
 	s := &server{opt: opt, env: env, registry: reg, packages: packages, sent: sent, accepted: accepted}
-	port := portCoAP
-	if opt.secure() {
-		port = portCoAPS
-	}
 	var err error
 	if s.cred, err = opt.platformCredentials(env, new(dgram.Sessions)); err != nil {
 		return nil, err
 	}
-	pc, err := env.Platform.ListenPacket("udp", env.At(uint16(port)).String())
+	pc, err := env.Platform.ListenPacket("udp", env.At(opt.port()).String())
 	if err != nil {
 		return nil, err
 	}

@@ -243,7 +243,7 @@ func TestCloseAnytime(t *testing.T) {
 func TestForeignDevice(t *testing.T) {
 	foreign := must(pki.New(DefaultOptions().PKI))
 	inWorld(t, lan(), DefaultOptions(), func(w *world) {
-		w.device().registrar.Cert = must(foreign.Device.TLS())
+		w.device().all()[0].cred.Cert = must(foreign.Device.TLS())
 		ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
 		defer cancel()
 		if err := w.session.Connect(ctx, reading(0)); err == nil {
@@ -259,7 +259,7 @@ func TestForeignDevice(t *testing.T) {
 func TestForeignServer(t *testing.T) {
 	foreign := must(pki.New(DefaultOptions().PKI))
 	inWorld(t, lan(), DefaultOptions(), func(w *world) {
-		w.device().registrar.Pool = must(foreign.Pool())
+		w.device().all()[0].cred.Pool = must(foreign.Pool())
 		ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
 		defer cancel()
 		if err := w.session.Connect(ctx, reading(0)); err == nil {
@@ -272,7 +272,7 @@ func TestDeregister(t *testing.T) {
 	inWorld(t, lan(), DefaultOptions(), func(w *world) {
 		w.connect()
 		reg := w.known().reg
-		w.check("de-register", w.device().leave(w.t.Context()))
+		w.check("de-register", w.device().all()[0].leave(w.t.Context()))
 		if n := w.registrations(); n != 0 {
 			t.Errorf("%d registrations", n)
 		}
@@ -325,8 +325,8 @@ func TestVersionFallback(t *testing.T) {
 		inWorld(t, lan(), opt, func(w *world) {
 			w.steps()
 			refused := len(versions) - 1 - slices.Index(versions, version)
-			if n := w.noted("does not have LwM2M"); n != refused || w.device().version != version {
-				t.Errorf("refused %d times, now %s, want %d and %s", n, w.device().version, refused, version)
+			if n := w.noted("does not have LwM2M"); n != refused || w.device().all()[0].version != version {
+				t.Errorf("refused %d times, now %s, want %d and %s", n, w.device().all()[0].version, refused, version)
 			}
 		})
 	}

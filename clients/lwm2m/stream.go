@@ -6,27 +6,26 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"sync"
 
 	"github.com/thinlink/thinlink/clients/coap"
 	"github.com/thinlink/thinlink/clients/dgram"
 )
 
-// dialStream opens a session with an address over TCP or TLS (RFC 8323). Since
+// dialStream opens a session over TCP or TLS (RFC 8323). Since
 // TCP repeats for many minutes what a peer does not hear that has lost the
 // connection, the device waits for a response no longer than Options.Stall.
-func (d *device) dialStream(ctx context.Context, to netip.AddrPort, secure bool, h coap.Handler) (*link, error) {
+func (d *device) dialStream(ctx context.Context, r remote, h coap.Handler) (*link, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, d.opt.Stall, dgram.ErrHandshakeTimeout)
 	defer cancel()
-	tcp, err := d.env.Device.DialContext(ctx, "tcp", to.String())
+	tcp, err := d.env.Device.DialContext(ctx, "tcp", r.addr.String())
 	if err != nil {
 		return nil, err
 	}
 	conn := tcp
-	if secure {
+	if r.secure() {
 		client := tls.Client(tcp, &tls.Config{
-			Certificates: []tls.Certificate{d.cred.Cert}, RootCAs: d.cred.Pool, ServerName: d.env.ServerName(),
+			Certificates: []tls.Certificate{r.cred.Cert}, RootCAs: r.cred.Pool, ServerName: d.env.ServerName(),
 			NextProtos: []string{coap.ALPN}, MaxVersion: tlsVersions[d.opt.TLSVersion], KeyLogWriter: d.env.KeyLog,
 		})
 		if err := client.HandshakeContext(ctx); err != nil {
@@ -39,7 +38,7 @@ func (d *device) dialStream(ctx context.Context, to netip.AddrPort, secure bool,
 	if cfg.ResponseTimeout == 0 {
 		cfg.ResponseTimeout = d.opt.Stall
 	}
-	return d.converse(coap.NewStreamConn(conn, cfg, h), tcp), nil
+	return d.converse(r, coap.NewStreamConn(conn, cfg, h), tcp), nil
 }
 
 // streamServer accepts sessions by CoAP over TCP or TLS.

@@ -190,7 +190,7 @@ func TestLostResponse(t *testing.T) {
 		if got := w.states(); got != "downloading, downloaded" {
 			t.Error(got)
 		}
-		if got := w.device().location; got != "/rd/0001" {
+		if got := w.device().all()[0].location; got != "/rd/0001" {
 			t.Errorf("registered at %s; the update was to go on over the first registration", got)
 		}
 	})

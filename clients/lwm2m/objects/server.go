@@ -15,6 +15,9 @@ const (
 	ServerTrigger            = 8
 	ServerBootstrapTrigger   = 9
 	ServerPriority           = 13
+	ServerInitialDelay       = 14
+	ServerFailureBlock       = 15
+	ServerBootstrapOnFailure = 16
 	ServerRetryCount         = 17
 	ServerRetryTimer         = 18
 	ServerSequenceDelay      = 19
@@ -40,9 +43,9 @@ var Server = &model.Object{ID: 1, Name: "LwM2M Server", Version: "1.1", Multiple
 	{ID: 11, Name: "TLS-DTLS Alert Code", Ops: model.R, Type: model.Unsigned},
 	{ID: 12, Name: "Last Bootstrapped", Ops: model.R, Type: model.Time},
 	{ID: ServerPriority, Name: "Registration Priority Order", Ops: model.R, Type: model.Unsigned},
-	{ID: 14, Name: "Initial Registration Delay Timer", Ops: model.RW, Type: model.Unsigned},
-	{ID: 15, Name: "Registration Failure Block", Ops: model.R, Type: model.Boolean},
-	{ID: 16, Name: "Bootstrap on Registration Failure", Ops: model.R, Type: model.Boolean},
+	{ID: ServerInitialDelay, Name: "Initial Registration Delay Timer", Ops: model.RW, Type: model.Unsigned},
+	{ID: ServerFailureBlock, Name: "Registration Failure Block", Ops: model.R, Type: model.Boolean},
+	{ID: ServerBootstrapOnFailure, Name: "Bootstrap on Registration Failure", Ops: model.R, Type: model.Boolean},
 	{ID: ServerRetryCount, Name: "Communication Retry Count", Ops: model.RW, Type: model.Unsigned},
 	{ID: ServerRetryTimer, Name: "Communication Retry Timer", Ops: model.RW, Type: model.Unsigned},
 	{ID: ServerSequenceDelay, Name: "Communication Sequence Delay Timer", Ops: model.RW, Type: model.Unsigned},

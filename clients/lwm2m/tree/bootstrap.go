@@ -17,12 +17,12 @@ import (
 type Bootstrap struct {
 	t *Tree
 	// make completes a new instance of an object with what is not its values.
-	make func(object uint16, v model.Values) *Instance
+	make func(at model.Path, v model.Values) *Instance
 }
 
 // Bootstrap is the view of the bootstrap server. made completes instances that
 // it writes.
-func (t *Tree) Bootstrap(made func(object uint16, v model.Values) *Instance) Bootstrap {
+func (t *Tree) Bootstrap(made func(at model.Path, v model.Values) *Instance) Bootstrap {
 	return Bootstrap{t, made}
 }
 
@@ -69,7 +69,7 @@ func (b Bootstrap) store(nodes []model.Node) error {
 		values := model.ValuesOf(known)
 		inst := b.t.instances[at]
 		if inst == nil {
-			b.t.instances[at] = b.make(at.Object(), values)
+			b.t.instances[at] = b.make(at, values)
 			continue
 		}
 		maps.Copy(inst.Values, values)
@@ -151,24 +151,41 @@ func (b Bootstrap) account(at model.Path) []content.LinkParam {
 	return params
 }
 
-// Account finds the first account that is not the bootstrap server's: its
-// security and its server instance, which share a short server ID.
-func (t *Tree) Account() (security, server model.Values, ok bool) {
+// An Account is a server's: the values of its security instance and the ID of its
+// server instance, which share the Short Server ID.
+type Account struct {
+	ID       uint16
+	Security model.Values
+	Server   uint16
+}
+
+// Accounts are those that are not a bootstrap server's, in the order of their
+// security instances.
+func (t *Tree) Accounts() (accounts []Account) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, i := range t.instanceIDs(objects.Security.ID) {
-		security = t.instances[model.NewPath(objects.Security.ID, i)].Values
-		if security[objects.SecurityBootstrap] == true {
+		security := t.instances[model.NewPath(objects.Security.ID, i)].Values
+		id, valid := security[objects.SecurityShortID].(int64)
+		if !valid || id < 1 || id >= model.MaxID || security[objects.SecurityBootstrap] == true { // appendix E.1, resource 10
 			continue
 		}
-		for _, j := range t.instanceIDs(objects.Server.ID) {
-			server = t.instances[model.NewPath(objects.Server.ID, j)].Values
-			if id := server[objects.ServerShortID]; id != nil && id == security[objects.SecurityShortID] {
-				return maps.Clone(security), maps.Clone(server), true
-			}
+		if server, ok := t.server(id); ok {
+			accounts = append(accounts, Account{uint16(id), maps.Clone(security), server})
 		}
 	}
-	return nil, nil, false
+	return accounts
+}
+
+// server is the instance of the server object that has a Short Server ID; mu is
+// held.
+func (t *Tree) server(id int64) (instance uint16, ok bool) {
+	for _, i := range t.instanceIDs(objects.Server.ID) {
+		if t.instances[model.NewPath(objects.Server.ID, i)].Values[objects.ServerShortID] == id {
+			return i, true
+		}
+	}
+	return 0, false
 }
 
 // Nodes are the values of an object's instances, in order.

@@ -17,7 +17,7 @@ func blank() (*Tree, Bootstrap) {
 	tree.Define(objects.Server, nil)
 	tree.Define(objects.Access, nil)
 	tree.Add(objects.Device, 0, &Instance{Values: model.Values{0: "thinlink", 16: "U"}})
-	return tree, tree.Bootstrap(func(_ uint16, v model.Values) *Instance { return &Instance{Values: v} })
+	return tree, tree.Bootstrap(func(_ model.Path, v model.Values) *Instance { return &Instance{Values: v} })
 }
 
 // FuzzBootstrapPack: what a bootstrap server's pack has put into a tree can be
@@ -53,7 +53,7 @@ func FuzzBootstrapPack(f *testing.F) {
 				t.Fatalf("%v became %v", flat, again)
 			}
 		}
-		tree.Account()
+		tree.Accounts()
 		useTree(tree, body)
 	})
 }
