@@ -23,10 +23,9 @@ import (
 type account struct {
 	remote
 	device   *device
-	id       uint16 // Short Server ID
-	instance uint16 // of the server object
-	binding  string
-	queue    bool
+	opt      *Options // those for this server
+	id       uint16   // Short Server ID
+	instance uint16   // of the server object
 	view     tree.View
 
 	quit    context.CancelFunc // ends remote.life
@@ -45,15 +44,14 @@ type account struct {
 // newAccount prepares an account that the tree has.
 func (d *device) newAccount(t tree.Account) (a *account, err error) {
 	a = &account{
-		device: d, id: t.ID, instance: t.Server, view: d.tree.As(t.ID), version: d.opt.Version,
-		binding: d.opt.Binding, queue: d.opt.Queue,
+		device: d, opt: d.opt.server(t.ID), id: t.ID, instance: t.Server, view: d.tree.As(t.ID), version: d.opt.Version,
 		due: make(chan struct{}, 1), ordered: make(chan func(), 1),
 	}
-	if a.source, a.cred, err = d.accountOf(t.Security); err != nil {
+	if a.source, a.cred, err = d.accountOf(t); err != nil {
 		return nil, err
 	}
-	if a.queue {
-		a.doze = &sleeper{awake: d.opt.Awake}
+	if a.opt.Queue {
+		a.doze = &sleeper{awake: a.opt.Awake}
 	}
 	a.life, a.quit = context.WithCancel(d.ctx)
 	return a, nil
@@ -109,8 +107,7 @@ func (a *account) flag(resource uint16, otherwise bool) bool {
 // attempts is a registration attempt: communication sequences of several
 // attempts to connect and register (appendix E.2, resources 17 to 20).
 func (a *account) attempts(ctx context.Context) error {
-	opt := a.device.opt
-	retries, pause := a.number(objects.ServerRetryCount, opt.RetryCount), a.seconds(objects.ServerRetryTimer, opt.RetryTimer)
+	retries, pause := a.number(objects.ServerRetryCount, a.opt.RetryCount), a.seconds(objects.ServerRetryTimer, a.opt.RetryTimer)
 	for n := 1; ; n++ {
 		err := a.device.sequence(ctx, retries, pause, a.enter)
 		if err == nil || n >= a.number(objects.ServerSequenceCount, 1) || ctx.Err() != nil || isFinal(err) {
@@ -124,7 +121,7 @@ func (a *account) attempts(ctx context.Context) error {
 
 // sequenceDelay is the pause between communication sequences.
 func (a *account) sequenceDelay() time.Duration {
-	return a.seconds(objects.ServerSequenceDelay, a.device.opt.SequenceDelay)
+	return a.seconds(objects.ServerSequenceDelay, a.opt.SequenceDelay)
 }
 
 // enter opens a session in place of the old one and registers over it.
@@ -166,7 +163,7 @@ func (a *account) registerAs(ctx context.Context, version string) error {
 	lifetime := int64(a.number(objects.ServerLifetime, int(defaultLifetime/time.Second)))
 	req := coap.NewRequest(codes.POST, "/rd",
 		"lwm2m="+version, "ep="+a.device.env.DeviceName(), "lt="+strconv.FormatInt(lifetime, 10), "b="+a.mode(version))
-	if a.queue && version != content.V10 {
+	if a.opt.Queue && version != content.V10 {
 		req.AddQuery("Q")
 	}
 	req.WithPayload(coap.LinkFormat, content.AppendLinks(nil, a.device.tree.Registered()))
@@ -185,10 +182,10 @@ func (a *account) registerAs(ctx context.Context, version string) error {
 // mode is the binding mode of a registration: version 1.0 has queue mode in it,
 // later ones in a parameter of its own (section 6.2.1.2).
 func (a *account) mode(version string) string {
-	if a.queue && version == content.V10 {
-		return a.binding + "Q"
+	if a.opt.Queue && version == content.V10 {
+		return a.opt.Binding + "Q"
 	}
-	return a.binding
+	return a.opt.Binding
 }
 
 // fallBack goes on with the version of LwM2M before the present one; false if
@@ -245,10 +242,10 @@ func (a *account) leave(ctx context.Context) error {
 func (a *account) updateInterval() time.Duration {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if lifetime := time.Duration(a.lifetime) * time.Second; lifetime != a.device.opt.Lifetime {
+	if lifetime := time.Duration(a.lifetime) * time.Second; lifetime != a.opt.Lifetime {
 		return lifetime / 2
 	}
-	return a.device.opt.updateInterval()
+	return a.opt.updateInterval()
 }
 
 // askUpdate makes stay update the registration now.

@@ -209,7 +209,8 @@ var errNoAccount = errors.New("no security instance with a server instance of th
 
 // accountOf is where the server of a security instance is, and the credentials
 // for it: those that it has, else the factory's (appendix E.1).
-func (d *device) accountOf(v model.Values) (src source, cred credentials, err error) {
+func (d *device) accountOf(t tree.Account) (src source, cred credentials, err error) {
+	v := t.Security
 	uri, _ := v[objects.SecurityURI].(string)
 	if src, err = parseSource(uri); err != nil {
 		return src, cred, err
@@ -217,7 +218,8 @@ func (d *device) accountOf(v model.Values) (src source, cred credentials, err er
 	identity, _ := v[objects.SecurityIdentity].([]byte)
 	secret, _ := v[objects.SecuritySecretKey].([]byte)
 	if identity == nil && secret == nil {
-		return src, d.cred, nil
+		cred, err = d.factory(t.ID)
+		return src, cred, err
 	}
 	switch v[objects.SecurityMode] {
 	case int64(modePSK):
@@ -231,6 +233,17 @@ func (d *device) accountOf(v model.Values) (src source, cred credentials, err er
 		}
 	}
 	return src, cred, nil
+}
+
+// factory are the credentials from the factory for a server.
+func (d *device) factory(id uint16) (credentials, error) {
+	o := d.opt.server(id)
+	if o.id < 2 {
+		return d.cred, nil
+	}
+	cred, err := o.deviceCredentials(d.env)
+	cred.Sessions = d.cred.Sessions // one memory
+	return cred, err
 }
 
 // trustAnchor is the certificate usage (appendix E.1, resource 15) of a server
@@ -370,7 +383,7 @@ func (b *bootstrapping) finish() *coap.Response {
 		return coap.Status(codes.NotAcceptable)
 	}
 	for _, t := range accounts {
-		if _, _, err := b.device.accountOf(t.Security); err != nil {
+		if _, _, err := b.device.accountOf(t); err != nil {
 			return coap.Status(codes.NotAcceptable)
 		}
 	}

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -135,35 +137,29 @@ func (s *bootstrapServer) act(ctx context.Context, conn *coap.Conn, name string,
 	if err := sleep(ctx, reaction); err != nil { // the response goes first
 		return err
 	}
-	security, server, err := s.account(name)
+	accounts, err := s.accounts(name)
 	if err != nil {
 		return err
 	}
-	write := func(nodes []model.Node) (*coap.Request, error) {
-		at := nodes[0].Path.Up(model.DepthInstance)
-		payload, err := content.Encode(format, at, nodes)
-		return coap.NewRequest(codes.PUT, at.String()).WithPayload(format, payload), err
-	}
-	first, err := write(security)
-	if err != nil {
-		return err
-	}
-	second, err := write(server)
-	if err != nil {
-		return err
-	}
-	for _, step := range []struct {
+	type step struct {
 		what string
 		req  *coap.Request
 		want codes.Code
-	}{
+	}
+	steps := []step{
 		// Not "/", which would take what the device measures, too.
 		{"delete", coap.NewRequest(codes.DELETE, model.NewPath(objects.Security.ID).String()), codes.Deleted},
 		{"delete", coap.NewRequest(codes.DELETE, model.NewPath(objects.Server.ID).String()), codes.Deleted},
-		{"write", first, codes.Changed},
-		{"write", second, codes.Changed},
-		{"finish", coap.NewRequest(codes.POST, bootstrapPath), codes.Changed},
-	} {
+	}
+	for _, nodes := range accounts {
+		at := nodes[0].Path.Up(model.DepthInstance)
+		payload, err := content.Encode(format, at, nodes)
+		if err != nil {
+			return err
+		}
+		steps = append(steps, step{"write", coap.NewRequest(codes.PUT, at.String()).WithPayload(format, payload), codes.Changed})
+	}
+	for _, step := range append(steps, step{"finish", coap.NewRequest(codes.POST, bootstrapPath), codes.Changed}) {
 		ctx, cancel := context.WithTimeout(ctx, bootstrapTimeout)
 		resp, err := conn.Do(ctx, step.req)
 		cancel()
@@ -174,53 +170,76 @@ func (s *bootstrapServer) act(ctx context.Context, conn *coap.Conn, name string,
 	return nil
 }
 
-// pack is the account as one representation (Core 1.2 section 6.1.7.3).
+// pack is all accounts as one representation (Core 1.2 section 6.1.7.3).
 func (s *bootstrapServer) pack(name string, format message.MediaType) *coap.Response {
-	security, server, err := s.account(name)
+	accounts, err := s.accounts(name)
 	if err != nil {
 		return coap.Status(codes.InternalServerError)
 	}
-	payload, err := content.Encode(format, model.Path{}, append(security, server...))
+	payload, err := content.Encode(format, model.Path{}, slices.Concat(accounts...))
 	if err != nil {
 		return coap.Status(codes.NotAcceptable)
 	}
 	return coap.NewResponse(codes.Content, format, payload)
 }
 
-// Instances that the bootstrap server writes: the device's own account with it
-// is security instance 0.
-const (
-	accountSecurity = 1
-	accountServer   = 0
-)
-
-// account is what a device needs at the platform's server.
-func (s *bootstrapServer) account(name string) (security, server []model.Node, err error) {
-	v := model.Values{
-		objects.SecurityURI:       s.opt.uri(s.env.At(s.opt.port()), s.opt.Binding),
-		objects.SecurityBootstrap: false,
-		objects.SecurityMode:      s.opt.mode(),
-		objects.SecurityIdentity:  []byte{}, objects.SecurityServerKey: []byte{}, objects.SecuritySecretKey: []byte{},
-		objects.SecurityShortID: int64(shortServerID),
-	}
-	switch s.opt.Security {
-	case PSK:
-		key, err := s.opt.key(s.env, s.opt.identity(name))
+// accounts are what a device needs at its servers: instance by instance, of the
+// security object from 1 on, since 0 is the device's account with the bootstrap
+// server, and of the server object from 0 on.
+func (s *bootstrapServer) accounts(name string) (instances [][]model.Node, err error) {
+	for i, id := range s.opt.servers() {
+		security, err := s.security(id, name)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
-		v[objects.SecurityIdentity], v[objects.SecuritySecretKey] = []byte(s.opt.identity(name)), key
+		instances = append(instances,
+			model.Nodes(model.NewPath(objects.Security.ID, uint16(i+1)), security),
+			model.Nodes(model.NewPath(objects.Server.ID, uint16(i)), s.server(id)))
+	}
+	return instances, nil
+}
+
+// server are the values of the server object for a server. The failure of one of
+// several is no reason to bootstrap again.
+func (s *bootstrapServer) server(id uint16) model.Values {
+	o := s.opt.server(id)
+	v := model.Values{
+		objects.ServerShortID: int64(id), objects.ServerLifetime: int64(o.Lifetime / time.Second),
+		objects.ServerStoring: false, objects.ServerBinding: o.Binding,
+	}
+	if o.Version != content.V10 {
+		maps.Copy(v, o.Turn.values())
+		if len(s.opt.MoreServers) > 0 {
+			v[objects.ServerBootstrapOnFailure] = false
+		}
+	}
+	return v
+}
+
+// security are the values of the security object for a server.
+func (s *bootstrapServer) security(id uint16, name string) (model.Values, error) {
+	o := s.opt.server(id)
+	v := model.Values{
+		objects.SecurityURI:       o.uri(serverEnv(s.env, id).At(o.port()), o.Binding),
+		objects.SecurityBootstrap: false,
+		objects.SecurityMode:      o.mode(),
+		objects.SecurityIdentity:  []byte{}, objects.SecurityServerKey: []byte{}, objects.SecuritySecretKey: []byte{},
+		objects.SecurityShortID: int64(id),
+	}
+	switch o.Security {
+	case PSK:
+		key, err := o.key(s.env, o.identity(name))
+		if err != nil {
+			return nil, err
+		}
+		v[objects.SecurityIdentity], v[objects.SecuritySecretKey] = []byte(o.identity(name)), key
 	case Certificate: // the device keeps its own
 		m := s.env.PKI
 		v[objects.SecurityIdentity], v[objects.SecuritySecretKey] = m.Device.Chain[0], m.Device.Key
 		v[objects.SecurityServerKey] = m.Root
-		if s.opt.Version != content.V10 { // without it the key is the server's own certificate
+		if o.Version != content.V10 { // without it the key is the server's own certificate
 			v[objects.SecurityCertificateUsage] = uint64(trustAnchor)
 		}
 	}
-	return model.Nodes(model.NewPath(objects.Security.ID, accountSecurity), v),
-		model.Nodes(model.NewPath(objects.Server.ID, accountServer), model.Values{
-			objects.ServerShortID: int64(shortServerID), objects.ServerLifetime: int64(s.opt.Lifetime / time.Second),
-			objects.ServerStoring: false, objects.ServerBinding: s.opt.Binding,
-		}), nil
+	return v, nil
 }

@@ -20,7 +20,7 @@
 //
 // Nouns: a tree.Tree is a device's objects; a model.Path names a place in it;
 // Firmware is the state machine of object 5. The device keeps one session with
-// the server and mends it: what is lost is registered anew, over a new DTLS
+// each server and mends it: what is lost is registered anew, over a new DTLS
 // session. The server has one registration per endpoint.
 //
 // Lost notifications. A report is a non-confirmable notification by default,
@@ -45,9 +45,12 @@
 // tags of packages 8 bytes, connection IDs 6 bytes; a single resource is
 // written as plain text, an instance is read as TLV.
 //
-// Limitations: one server: the tree keeps the rights and attributes of several
-// apart, but a device has one registration, one session and one set of timers. No
-// raw public keys (pion/dtls lacks RFC 7250), no OSCORE. Binding T is without
+// Several servers (Options.MoreServers). A device has an account per server, with
+// a session, a registration and timers of its own; a Platform runs all of them,
+// each with its registry, at ports 10 apart.
+//
+// Limitations: servers of different versions make the device's objects those of
+// the oldest. No raw public keys (pion/dtls lacks RFC 7250), no OSCORE. Binding T is without
 // queue mode and bootstrap, binding N without bootstrap. No binding S: an SMS takes
 // another way than packets do, with its own delay, cost and segments, and a link
 // here has one way in each direction and prices nothing. DTLS sessions with client

@@ -140,7 +140,7 @@ func (a *account) await(ctx context.Context, i int) error {
 	known := a.known
 	a.mu.Unlock()
 	if i == 0 || known {
-		return ctx.Err()
+		return context.Cause(ctx)
 	}
 	return sleep(ctx, a.seconds(objects.ServerInitialDelay, 0))
 }

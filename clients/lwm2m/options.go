@@ -80,6 +80,10 @@ type Options struct {
 	// last message and no longer, and the server waits for it.
 	Queue bool          `conf:"queue" doc:"queue mode: the device sleeps, and the server waits until it hears of it"`
 	Awake time.Duration `conf:"awake" doc:"queue mode: time for which the device listens after its last message" min:"1s"`
+	// MoreServers are those that the device registers with beside the first one,
+	// which these options describe, and Turn is when it registers with that.
+	MoreServers []Server `conf:"more_servers" doc:"further servers of the device, each by what differs from the first, which the other options describe"`
+	Turn        Turn     `conf:"turn" doc:"when the device registers with the first of several servers"`
 	// Bootstrap says where the device has its account from: BootstrapNone,
 	// BootstrapClient or BootstrapPack. HoldOff is how long it waits before it asks.
 	Bootstrap string        `conf:"bootstrap" doc:"where the device has its account from: the factory, or a bootstrap server by single writes or in one pack" enum:"none,client,pack"`
@@ -150,6 +154,8 @@ type Options struct {
 	// Apply executes the update, and the device reboots into it. Otherwise the
 	// update ends when the package is there, as in the reference experiment.
 	Apply bool `conf:"apply" doc:"apply the firmware after its download"`
+
+	id uint16 // Short Server ID of the server that the options are for; 0 is 1
 }
 
 // DTLSOptions are the DTLS parameters of both ends.
@@ -291,6 +297,12 @@ func (o *Options) Validate() error {
 		if !slices.Contains(optionalObjects, id) {
 			return fmt.Errorf("lwm2m: objects %d: want 4, 6, 7, 9, 19 or 3303", id)
 		}
+	}
+	if o.Turn.Order < 0 || o.Turn.Delay < 0 || !seconds(o.Turn.Delay) {
+		return fmt.Errorf("lwm2m: turn: want an order from 0 and a delay in whole seconds")
+	}
+	if err := o.validateServers(); err != nil {
+		return err
 	}
 	if err := o.DTLS.validate(); err != nil {
 		return err

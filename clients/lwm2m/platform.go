@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 
 	"github.com/thinlink/thinlink/clients"
@@ -19,11 +20,14 @@ import (
 )
 
 // Platform implements clients.Platform: the server, its packages, and the
-// application, which observes every device that registers.
+// application, which observes every device that registers. Further servers that
+// devices have are platforms of their own beside the first one, which commands
+// and updates.
 type Platform struct {
 	opt      *Options
 	env      *clients.Env
-	arrivals clients.Arrivals
+	arrivals *arrivals
+	more     []*Platform
 
 	// The database, which survives a restart.
 	registry *registry
@@ -56,10 +60,27 @@ func NewPlatform(opt Options, env *clients.Env) (*Platform, error) {
 	if err := opt.Validate(); err != nil {
 		return nil, err
 	}
+	all := &arrivals{servers: len(opt.servers())}
+	p, err := newPlatform(&opt, env, all)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range opt.servers()[1:] {
+		q, err := newPlatform(opt.server(id), serverEnv(env, id), all)
+		if err != nil {
+			return nil, errors.Join(err, p.Close())
+		}
+		p.more = append(p.more, q)
+	}
+	return p, nil
+}
+
+// newPlatform starts one server, whose reports go to arrivals.
+func newPlatform(opt *Options, env *clients.Env, arrivals *arrivals) (*Platform, error) {
 	if env.PKI == nil && opt.needsPKI() {
 		return nil, errNoPKI
 	}
-	p := &Platform{opt: &opt, env: env, clients: make(map[string]*client)}
+	p := &Platform{opt: opt, env: env, arrivals: arrivals, clients: make(map[string]*client)}
 	p.packages = &packages{byPath: make(map[string]*pack)}
 	p.ctx, p.quit = context.WithCancel(context.Background())
 	p.registry = newRegistry(opt.RetryCount, opt.PlatformVersion, opt.Awake, p.registered, p.expired)
@@ -73,7 +94,10 @@ func NewPlatform(opt Options, env *clients.Env) (*Platform, error) {
 var errNoPKI = errors.New("lwm2m: security or delivery needs certificates, and there are none")
 
 func (o *Options) needsPKI() bool {
-	return o.Security == Certificate || o.Security == PSK && o.PSKKey == "" || o.Delivery == HTTPSPull
+	return slices.ContainsFunc(o.servers(), func(id uint16) bool {
+		o := o.server(id)
+		return o.Security == Certificate || o.Security == PSK && o.PSKKey == "" || o.Delivery == HTTPSPull
+	})
 }
 
 func (p *Platform) start() (err error) {
@@ -242,11 +266,11 @@ func (p *Platform) reported(c *client, reg *registration, nodes []model.Node) er
 	}
 	p.env.Record(clients.Event{Kind: clients.EventReport, Detail: fmt.Sprintf("%s: %d", reg.endpoint, r.Integer)})
 	c.set(func(b *facts) { b.reading = r })
-	p.arrivals.Arrived(reg.endpoint, r)
+	p.arrivals.arrived(p.opt.id, reg.endpoint, r)
 	return nil
 }
 
-// Connected implements clients.Platform: the device has been explored.
+// Connected implements clients.Platform: every server has explored the device.
 func (p *Platform) Connected(ctx context.Context, device string) error {
 	c := p.client(device)
 	if c == nil {
@@ -258,6 +282,11 @@ func (p *Platform) Connected(ctx context.Context, device string) error {
 	}
 	if err != nil {
 		return fmt.Errorf("lwm2m: connect: %w", err)
+	}
+	for _, q := range p.more {
+		if err := q.Connected(ctx, device); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -350,7 +379,12 @@ func (p *Platform) publish(img clients.Image) string {
 // Restart implements clients.Platform. Registrations and packages are in the
 // database; DTLS sessions are gone, so that devices have to shake hands again,
 // which they find out by silence.
-func (p *Platform) Restart(context.Context) error {
+func (p *Platform) Restart(ctx context.Context) error {
+	for _, q := range p.more {
+		if err := q.Restart(ctx); err != nil {
+			return err
+		}
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
@@ -372,5 +406,8 @@ func (p *Platform) Close() error {
 	p.stop()
 	p.registry.close()
 	p.tasks.Wait()
+	for _, q := range p.more {
+		_ = q.Close() // there is never an error
+	}
 	return nil
 }

@@ -2,6 +2,7 @@ package lwm2m
 
 import (
 	"errors"
+	"maps"
 	"strconv"
 	"time"
 
@@ -15,14 +16,9 @@ import (
 // populate fills the tree.
 func (d *device) populate() {
 	if d.opt.Bootstrap == BootstrapNone {
-		d.tree.Add(objects.Security, 0, &tree.Instance{Values: model.Values{
-			0: d.opt.uri(d.env.At(d.opt.port()), d.opt.Binding), 1: false, 2: d.opt.mode(), 10: int64(shortServerID),
-		}})
-		d.tree.Add(objects.Server, 0, d.serverInstance(0, model.Values{
-			0: int64(shortServerID), objects.ServerLifetime: int64(d.opt.Lifetime / time.Second),
-			objects.ServerMinPeriod: int64(0), objects.ServerMaxPeriod: int64(0), 6: false, objects.ServerBinding: d.opt.Binding,
-			objects.ServerMuteSend: d.muteSend(),
-		}))
+		for i, id := range d.opt.servers() {
+			d.addAccount(uint16(i), id)
+		}
 	} else {
 		d.tree.Add(objects.Security, 0, &tree.Instance{Values: model.Values{0: d.opt.uri(d.bootstrapServer(), BindingUDP), 1: true, 2: d.opt.mode()}})
 		d.tree.Define(objects.Server, nil)
@@ -47,6 +43,22 @@ func (d *device) populate() {
 		OnWrite: d.command,
 	})
 	d.furnish()
+}
+
+// addAccount gives the device a server from the factory: the instances of the
+// security and the server object.
+func (d *device) addAccount(instance, id uint16) {
+	o := d.opt.server(id)
+	d.tree.Add(objects.Security, instance, &tree.Instance{Values: model.Values{
+		0: o.uri(serverEnv(d.env, id).At(o.port()), o.Binding), 1: false, 2: o.mode(), 10: int64(id),
+	}})
+	v := model.Values{
+		0: int64(id), objects.ServerLifetime: int64(o.Lifetime / time.Second),
+		objects.ServerMinPeriod: int64(0), objects.ServerMaxPeriod: int64(0), 6: false, objects.ServerBinding: o.Binding,
+		objects.ServerMuteSend: d.muteSend(),
+	}
+	maps.Copy(v, o.Turn.values())
+	d.tree.Add(objects.Server, instance, d.serverInstance(instance, v))
 }
 
 // serverInstance is an instance of the server object, whoever gave its values.

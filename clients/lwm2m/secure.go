@@ -3,6 +3,7 @@ package lwm2m
 import (
 	"encoding/hex"
 	"errors"
+	"fmt"
 
 	"github.com/pion/dtls/v3"
 
@@ -63,7 +64,11 @@ func (o *Options) key(env *clients.Env, identity string) ([]byte, error) {
 	case o.PSKKey != "":
 		return nil, errors.New("lwm2m: no key for this identity")
 	}
-	key, err := env.PKI.DeviceKey("lwm2m", identity)
+	use := "lwm2m"
+	if o.id > 1 {
+		use = fmt.Sprintf("lwm2m server %d", o.id)
+	}
+	key, err := env.PKI.DeviceKey(use, identity)
 	if err != nil {
 		return nil, err
 	}

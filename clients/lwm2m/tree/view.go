@@ -90,8 +90,9 @@ func (v View) granted(acl model.Values) Right {
 }
 
 // Protect gives every instance without access control one, owned by a server:
-// others may read, as the default says. It is what a device does whose servers
-// are more than one and whose factory or bootstrap server said nothing.
+// others may read, as the default says. An account is its own server's, and
+// nobody else's. It is what a device does whose servers are more than one and
+// whose factory or bootstrap server said nothing.
 func (t *Tree) Protect(owner uint16) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -100,6 +101,10 @@ func (t *Tree) Protect(owner uint16) {
 			continue
 		}
 		for _, id := range t.instanceIDs(object) {
+			if own, ok := t.instances[model.NewPath(object, id)].Values[objects.ServerShortID].(int64); ok && object == objects.Server.ID {
+				t.protect(object, id, uint16(own), 0)
+				continue
+			}
 			t.protect(object, id, owner, MayRead)
 		}
 	}
