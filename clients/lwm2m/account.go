@@ -232,10 +232,35 @@ func (a *account) refresh(ctx context.Context) error {
 func (a *account) leave(ctx context.Context) error {
 	a.mu.Lock()
 	req := coap.NewRequest(codes.DELETE, a.location)
+	a.location = ""
 	a.mu.Unlock()
 	resp, err := a.session().Do(ctx, req)
 	_, err = checked("de-register", resp, err, codes.Deleted)
 	return err
+}
+
+// registered is false for a device that has left, and knows it.
+func (a *account) registered() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.location != ""
+}
+
+// defaultDisable is Disable Timeout without a value (appendix E.2, resource 5).
+const defaultDisable = 24 * time.Hour
+
+// disable leaves the server, neither says nor hears anything for Disable Timeout,
+// and registers again (appendix E.2, resource 4).
+func (a *account) disable() {
+	if err := a.leave(a.life); err != nil {
+		a.warn("%v", err)
+	}
+	a.session().leave(a.life)
+	timeout := a.seconds(objects.ServerDisableTimeout, defaultDisable)
+	a.note("disabled for %v", timeout)
+	if sleep(a.life, timeout) == nil {
+		a.insist(a.attempts(a.life))
+	}
 }
 
 // updateInterval is the time to the next registration update.

@@ -72,7 +72,13 @@ func (d *device) serverInstance(id uint16, v model.Values) *tree.Instance {
 			return nil
 		}
 	}
-	execute := map[uint16]func(string) error{objects.ServerTrigger: of((*account).askUpdate)}
+	if _, given := v[objects.ServerDisableTimeout]; !given {
+		v[objects.ServerDisableTimeout] = int64(defaultDisable / time.Second)
+	}
+	execute := map[uint16]func(string) error{
+		objects.ServerTrigger: of((*account).askUpdate),
+		objects.ServerDisable: of(func(a *account) { a.order(a.disable) }),
+	}
 	if d.opt.Bootstrap != BootstrapNone {
 		execute[objects.ServerBootstrapTrigger] = of(func(a *account) {
 			a.order(func() { d.enrolAnew(errTriggered) })
@@ -99,7 +105,7 @@ func (d *device) muteSend() any {
 func (d *device) writeServer(id uint16, v model.Values) (model.Values, error) {
 	lifetime, hasLifetime := v[objects.ServerLifetime].(int64)
 	binding, hasBinding := v[objects.ServerBinding].(string)
-	for _, id := range []uint16{objects.ServerMinPeriod, objects.ServerMaxPeriod} {
+	for _, id := range []uint16{objects.ServerMinPeriod, objects.ServerMaxPeriod, objects.ServerDisableTimeout} {
 		if seconds, ok := v[id].(int64); ok && (seconds < 0 || seconds > 1<<31) {
 			return nil, model.Refuse(codes.BadRequest, "period out of range")
 		}

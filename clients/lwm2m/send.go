@@ -50,7 +50,7 @@ func (d *device) send(ctx context.Context) error {
 // send sends it to one, unless that has muted it. A device that gets no answer
 // registers anew, and sends then.
 func (a *account) send(ctx context.Context) error {
-	if a.flag(objects.ServerMuteSend, true) {
+	if a.flag(objects.ServerMuteSend, true) || !a.registered() {
 		return nil
 	}
 	format := a.device.opt.format()

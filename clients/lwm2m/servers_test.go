@@ -216,3 +216,50 @@ func TestServersRefused(t *testing.T) {
 		}
 	}
 }
+
+// A server that disables itself is left: the device de-registers, is deaf and
+// silent for Disable Timeout, and registers again (appendix E.2, resources 4 and
+// 5). The other server does not notice.
+func TestDisable(t *testing.T) {
+	for _, report := range []string{ReportNotify, ReportSend} {
+		opt := twoServers()
+		if opt.Report = report; report == ReportSend {
+			opt.Format = "senml-cbor"
+		}
+		inWorld(t, lan(), opt, func(w *world) {
+			w.connect()
+			ctx := w.t.Context()
+			first, second := w.registrationAt(1), w.registrationAt(2)
+			if n, err := second.ReadInteger(ctx, at("/1/1/5")); err != nil || n != 86400 {
+				t.Errorf("disable timeout %d, %v", n, err)
+			}
+			w.check("timeout", second.WriteText(ctx, at("/1/1/5"), int64(300)))
+			w.check("disable", second.Execute(ctx, at("/1/1/4"), ""))
+			start := time.Now()
+			pass(time.Second)
+			if second.over.Err() == nil || first.over.Err() != nil {
+				t.Error("not de-registered, or with the wrong server")
+			}
+			silence := w.cost(func() {
+				time.Sleep(298 * time.Second)
+				if _, err := second.ReadInteger(ctx, at("/3/0/9")); err == nil {
+					t.Error("read from a device that has left")
+				}
+			})
+			if silence.packets() != 0 {
+				t.Errorf("%d packets while disabled", silence.packets())
+			}
+			if report == ReportSend {
+				w.check("send to the other", w.device().send(ctx))
+			}
+			w.check("registered again", w.platform().more[0].client(w.env.DeviceName()).wait(ctx, func(f facts) bool { return f.reg != second }))
+			if took := time.Since(start); took < 300*time.Second || took > 301*time.Second {
+				t.Errorf("registered again after %v", took)
+			}
+			if w.registrationAt(1) != first {
+				t.Error("the other server has a new registration")
+			}
+			w.check("report", w.session.Report(ctx, reading(1)))
+		})
+	}
+}
