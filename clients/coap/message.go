@@ -1,6 +1,7 @@
 package coap
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"slices"
@@ -183,6 +184,22 @@ func (m *Message) IfMatch() [][]byte {
 
 // AddIfMatch appends an If-Match option.
 func (m *Message) AddIfMatch(tag []byte) { m.Add(message.IfMatch, tag) }
+
+// Holds reports whether the conditions of a request are fulfilled: If-Match, that
+// its target exists or has one of these entity tags, and If-None-Match, that it
+// does not exist. A request whose conditions are not is 4.12 and nothing else
+// (RFC 7252 section 5.10.8).
+func (m *Message) Holds(exists bool, tags ...[]byte) bool {
+	if _, unless := m.Bytes(message.IfNoneMatch); unless && exists {
+		return false
+	}
+	wanted := m.IfMatch()
+	matches := func(want []byte) bool {
+		same := func(tag []byte) bool { return bytes.Equal(tag, want) }
+		return exists && (len(want) == 0 || slices.ContainsFunc(tags, same))
+	}
+	return len(wanted) == 0 || slices.ContainsFunc(wanted, matches)
+}
 
 // Size1 is the size in bytes that a request's payload is announced or, in a
 // 4.13, allowed to have (RFC 7959 section 4).

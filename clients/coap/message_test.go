@@ -80,3 +80,38 @@ func TestCodeString(t *testing.T) {
 		}
 	}
 }
+
+// The conditions of RFC 7252 section 5.10.8.
+func TestConditions(t *testing.T) {
+	tag, other := []byte{1, 2}, []byte{3}
+	for _, c := range []struct {
+		what   string
+		match  [][]byte
+		none   bool
+		exists bool
+		tags   [][]byte
+		want   bool
+	}{
+		{"no condition", nil, false, false, nil, true},
+		{"must exist, does", [][]byte{{}}, false, true, nil, true},
+		{"must exist, does not", [][]byte{{}}, false, false, nil, false},
+		{"has the tag", [][]byte{tag}, false, true, [][]byte{tag}, true},
+		{"has one of the tags", [][]byte{other, tag}, false, true, [][]byte{tag}, true},
+		{"has another tag", [][]byte{other}, false, true, [][]byte{tag}, false},
+		{"has no tag", [][]byte{tag}, false, true, nil, false},
+		{"must not exist, does not", nil, true, false, nil, true},
+		{"must not exist, does", nil, true, true, nil, false},
+		{"contradiction", [][]byte{{}}, true, true, nil, false},
+	} {
+		var m Message
+		for _, tag := range c.match {
+			m.AddIfMatch(tag)
+		}
+		if c.none {
+			m.Set(message.IfNoneMatch, nil)
+		}
+		if got := m.Holds(c.exists, c.tags...); got != c.want {
+			t.Errorf("%s: %v", c.what, got)
+		}
+	}
+}

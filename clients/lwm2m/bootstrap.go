@@ -341,6 +341,9 @@ func (b *bootstrapping) ServeCoAP(_ context.Context, r *coap.Request) *coap.Resp
 	if err != nil {
 		return coap.Status(codes.NotFound)
 	}
+	if !r.Holds(b.view.Exists(path)) {
+		return coap.Status(codes.PreconditionFailed)
+	}
 	switch r.Code {
 	case codes.PUT:
 		format, given := r.ContentFormat()

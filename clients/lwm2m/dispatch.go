@@ -30,6 +30,9 @@ func (d *dispatcher) ServeCoAP(_ context.Context, r *coap.Request) *coap.Respons
 	if err != nil {
 		return coap.Status(codes.NotFound)
 	}
+	if !r.Holds(d.view.Exists(path)) {
+		return coap.Status(codes.PreconditionFailed)
+	}
 	switch r.Code {
 	case codes.GET:
 		return d.get(r, path)
@@ -53,18 +56,29 @@ func (d *dispatcher) get(r *coap.Request, path model.Path) *coap.Response {
 	if asked && accept == content.Links {
 		return d.discover(r, path)
 	}
-	if len(r.Queries()) > 0 {
-		return coap.Status(codes.BadRequest)
+	view, err := d.observing(r, []model.Path{path})
+	if err != nil {
+		return failure(err)
 	}
 	payload, format, err := d.view.Read(path, accept, asked)
 	if err != nil {
 		return failure(err)
 	}
-	d.obs.register(r, d.view, []model.Path{path}, func() (*coap.Response, error) {
+	d.obs.register(r, view, []model.Path{path}, func() (*coap.Response, error) {
 		payload, format, err := d.view.Read(path, accept, asked)
 		return coap.NewResponse(codes.Content, format, payload), err
 	})
 	return coap.NewResponse(codes.Content, format, payload)
+}
+
+// observing is the view of the observation that a request asks for: with its
+// attributes, which no other request has (Transport 1.2 section 6.4.5).
+func (d *dispatcher) observing(r *coap.Request, paths []model.Path) (tree.View, error) {
+	queries := r.Queries()
+	if _, observe := r.Observe(); !observe && len(queries) > 0 {
+		return d.view, model.Refuse(codes.BadRequest, "attributes without observation")
+	}
+	return d.view.Observing(paths, queries)
 }
 
 // discover takes how deep to go from query depth (Transport 1.2 section 6.4.4).
@@ -159,11 +173,15 @@ func (d *dispatcher) fetch(r *coap.Request, path model.Path) *coap.Response {
 	if !asked {
 		accept = content.Plain(format)
 	}
+	view, err := d.observing(r, paths)
+	if err != nil {
+		return failure(err)
+	}
 	payload, err := d.view.ReadComposite(paths, accept)
 	if err != nil {
 		return failure(err)
 	}
-	d.obs.register(r, d.view, paths, func() (*coap.Response, error) {
+	d.obs.register(r, view, paths, func() (*coap.Response, error) {
 		payload, err := d.view.ReadComposite(paths, accept)
 		return coap.NewResponse(codes.Content, accept, payload), err
 	})

@@ -373,3 +373,49 @@ func FuzzDispatch(f *testing.F) {
 		}
 	})
 }
+
+// A request whose condition does not hold is 4.12, and nothing happens (RFC 7252
+// section 5.10.8). The device gives no entity tags, so that only existence can
+// match.
+func TestConditionalOperations(t *testing.T) {
+	for _, test := range []struct {
+		what    string
+		method  codes.Code
+		path    string
+		payload string
+		match   [][]byte
+		none    bool
+		want    string
+	}{
+		{"write what exists", codes.PUT, "/100/0/1", "c", [][]byte{{}}, false, "2.04"},
+		{"write by a tag", codes.PUT, "/100/0/1", "c", [][]byte{{7}}, false, "4.12"},
+		{"write what is not there", codes.PUT, "/100/1/1", "c", [][]byte{{}}, false, "4.12"},
+		{"write unless there", codes.PUT, "/100/0/1", "c", nil, true, "4.12"},
+		{"write unless there, where nothing is", codes.PUT, "/100/1/1", "c", nil, true, "4.04"},
+		{"execute unless there", codes.POST, "/100/0/3", "", nil, true, "4.12"},
+		{"execute what exists", codes.POST, "/100/0/3", "", [][]byte{{}}, false, "2.04"},
+		{"delete by a tag", codes.DELETE, "/101/0", "", [][]byte{{7}}, false, "4.12"},
+		{"read by a tag", codes.GET, "/100/0/0", "", [][]byte{{7}}, false, "4.12"},
+		{"security is not there for servers", codes.GET, "/0/0/0", "", [][]byte{{}}, false, "4.12"},
+		{"the root is", coap.FETCH, "/", "", nil, true, "4.12"},
+	} {
+		d := newTestDevice()
+		d.executed = "not"
+		r := coap.NewRequest(test.method, test.path)
+		if test.payload != "" {
+			r.WithPayload(content.Text, []byte(test.payload))
+		}
+		for _, tag := range test.match {
+			r.AddIfMatch(tag)
+		}
+		if test.none {
+			r.Set(message.IfNoneMatch, nil)
+		}
+		if got := coap.CodeString(d.ServeCoAP(context.Background(), r).Code); got != test.want {
+			t.Errorf("%s: %s, want %s", test.what, got, test.want)
+		}
+		if acted := d.tree.Get(100, 0, 1) != "a" || d.executed != "not"; acted != (test.want == "2.04") {
+			t.Errorf("%s: acted %v", test.what, acted)
+		}
+	}
+}

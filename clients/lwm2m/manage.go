@@ -228,7 +228,13 @@ func (r *registration) WriteAttributes(ctx context.Context, path model.Path, a t
 // Observe begins an observation (section 6.4.1) and hands over the first
 // value and every later one.
 func (r *registration) Observe(ctx context.Context, path model.Path, format message.MediaType, notify func(*coap.Response)) (*coap.Observation, error) {
-	req := coap.NewRequest(codes.GET, path.String())
+	return r.ObserveWith(ctx, path, tree.Attributes{}, format, notify)
+}
+
+// ObserveWith is Observe with attributes for this observation alone (Core 1.2
+// section 6.4.1).
+func (r *registration) ObserveWith(ctx context.Context, path model.Path, a tree.Attributes, format message.MediaType, notify func(*coap.Response)) (*coap.Observation, error) {
+	req := coap.NewRequest(codes.GET, path.String(), a.Queries()...)
 	if format != anyFormat {
 		req.SetAccept(format)
 	}
@@ -237,9 +243,18 @@ func (r *registration) Observe(ctx context.Context, path model.Path, format mess
 
 // ObserveComposite begins an observation of several paths (section 6.4.5).
 func (r *registration) ObserveComposite(ctx context.Context, paths []model.Path, format message.MediaType, notify func(*coap.Response)) (*coap.Observation, error) {
+	return r.ObserveCompositeWith(ctx, paths, tree.Attributes{}, format, notify)
+}
+
+// ObserveCompositeWith is ObserveComposite with attributes for this observation
+// alone.
+func (r *registration) ObserveCompositeWith(ctx context.Context, paths []model.Path, a tree.Attributes, format message.MediaType, notify func(*coap.Response)) (*coap.Observation, error) {
 	req, err := fetch(paths, format)
 	if err != nil {
 		return nil, err
+	}
+	for _, q := range a.Queries() {
+		req.AddQuery(q)
 	}
 	return r.observe(ctx, "observe-composite", req, notify)
 }

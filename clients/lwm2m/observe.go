@@ -60,7 +60,7 @@ func (s *observers) register(r *coap.Request, view tree.View, paths []model.Path
 	}
 	s.mu.Lock()
 	// A server has one observation of a path: the new one replaces the old.
-	i := slices.IndexFunc(s.list, func(old *observing) bool { return old.view == view && slices.Equal(old.paths, paths) })
+	i := slices.IndexFunc(s.list, func(old *observing) bool { return old.view.Server() == view.Server() && slices.Equal(old.paths, paths) })
 	var old *coap.Observer
 	if i >= 0 {
 		old = s.list[i].coap

@@ -9,6 +9,9 @@ import (
 	"time"
 
 	"github.com/thinlink/thinlink/clients"
+	"github.com/thinlink/thinlink/clients/coap"
+	"github.com/thinlink/thinlink/clients/lwm2m/content"
+	"github.com/thinlink/thinlink/clients/lwm2m/model"
 	"github.com/thinlink/thinlink/clients/lwm2m/tree"
 	"github.com/thinlink/thinlink/netem"
 )
@@ -196,4 +199,38 @@ func TestLifetimeExpires(t *testing.T) {
 		}
 		w.check("report", w.session.Report(w.t.Context(), reading(1)))
 	})
+}
+
+// From version 1.2 on, the platform's attributes come with the observation, which
+// spares an exchange; a single one and a composite keep to them.
+func TestObserveWithAttributes(t *testing.T) {
+	costs := map[string]count{}
+	for _, version := range []string{content.V11, content.V12} {
+		opt := DefaultOptions()
+		opt.Security, opt.Version, opt.MaxPeriod = NoSec, version, 20*time.Second
+		inWorld(t, lan(), opt, func(w *world) {
+			costs[version] = w.cost(w.connect)
+			pass(61*time.Second - w.sinceReport())
+			if n := len(w.recorded(clients.EventReport)); n != 4 {
+				t.Errorf("%s: %d reports in a minute, want 4", version, n)
+			}
+			if a := w.device().tree.As(shortServerID).Attributes(readingPath); (a.MaxPeriod != nil) != (version == content.V11) {
+				t.Errorf("%s: attached %+v", version, a)
+			}
+			if version == content.V11 {
+				return
+			}
+			pmax, list := 10*time.Second, []model.Path{at("/3/0/9"), at("/3/0/13")}
+			notified := 0
+			_, err := w.known().reg.ObserveCompositeWith(w.t.Context(), list, tree.Attributes{MaxPeriod: &pmax}, content.SenMLCBOR, func(*coap.Response) { notified++ })
+			w.check("observe-composite", err)
+			pass(35 * time.Second)
+			if notified != 4 {
+				t.Errorf("%d notifications of the composite, want 4", notified)
+			}
+		})
+	}
+	if before, after := costs[content.V11], costs[content.V12]; before.packets() != after.packets()+2 {
+		t.Errorf("connect takes %d packets with attributes in the observation, %d without", after.packets(), before.packets())
+	}
 }

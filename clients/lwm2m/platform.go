@@ -14,6 +14,7 @@ import (
 	"github.com/thinlink/thinlink/clients/coap"
 	"github.com/thinlink/thinlink/clients/dgram"
 	"github.com/thinlink/thinlink/clients/httpfile"
+	"github.com/thinlink/thinlink/clients/lwm2m/content"
 	"github.com/thinlink/thinlink/clients/lwm2m/model"
 	"github.com/thinlink/thinlink/clients/lwm2m/objects"
 	"github.com/thinlink/thinlink/clients/lwm2m/tree"
@@ -231,15 +232,16 @@ func (p *Platform) explore(c *client, reg *registration) error {
 	if p.opt.MaxPeriod > 0 {
 		a.MaxPeriod = &p.opt.MaxPeriod
 	}
-	if a != (tree.Attributes{}) {
+	if a != (tree.Attributes{}) && (p.opt.Report == ReportSend || reg.version < content.V12) {
 		if err := reg.WriteAttributes(p.ctx, readingPath, a); err != nil {
 			return err
 		}
+		a = tree.Attributes{}
 	}
 	if p.opt.Report == ReportSend {
 		return nil
 	}
-	_, err := reg.Observe(p.ctx, readingPath, p.opt.format(), func(resp *coap.Response) { p.received(c, reg, resp) })
+	_, err := reg.ObserveWith(p.ctx, readingPath, a, p.opt.format(), func(resp *coap.Response) { p.received(c, reg, resp) })
 	return err
 }
 

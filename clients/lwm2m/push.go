@@ -25,6 +25,9 @@ func (d *dispatcher) ServeBlock(_ context.Context, r *coap.Request, b coap.Block
 	if d.pushed == nil || r.Code != codes.PUT || r.Path() != packagePath.String() || whole || given && format != coap.Octets {
 		return nil
 	}
+	if !r.Holds(d.view.Exists(packagePath)) {
+		return coap.Status(codes.PreconditionFailed)
+	}
 	return d.pushed(r, b)
 }
 

@@ -20,6 +20,7 @@ import (
 type registration struct {
 	endpoint string
 	location string // such as "/rd/0001"
+	version  string // of LwM2M
 	retries  int
 	// over ends when the registration does, or another replaces it.
 	over context.Context
@@ -136,7 +137,7 @@ func (g *registry) register(r *coap.Request, identity string) *coap.Response {
 		p.lifetime = defaultLifetime
 	}
 	reg := &registration{
-		endpoint: p.endpoint, conn: r.Conn(), links: links, lifetime: p.lifetime, retries: g.retries,
+		endpoint: p.endpoint, version: p.version, conn: r.Conn(), links: links, lifetime: p.lifetime, retries: g.retries,
 		wakefulness: new(wakefulness),
 	}
 	if p.queue {
@@ -250,7 +251,7 @@ func (g *registry) move(old *registration, conn *coap.Conn) *registration {
 	g.mu.Lock()
 	old.mu.Lock()
 	reg := &registration{
-		endpoint: old.endpoint, location: old.location, retries: old.retries,
+		endpoint: old.endpoint, location: old.location, version: old.version, retries: old.retries,
 		conn: conn, links: old.links, lifetime: old.lifetime, wakefulness: old.wakefulness,
 	}
 	old.mu.Unlock()

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/plgd-dev/go-coap/v3/message"
 	"github.com/plgd-dev/go-coap/v3/message/codes"
 	"github.com/thinlink/thinlink/clients/coap"
 	"github.com/thinlink/thinlink/clients/lwm2m/content"
@@ -270,4 +271,38 @@ func TestLocations(t *testing.T) {
 			seen[reg.location] = true
 		}
 	})
+}
+
+// Conditions of requests to a server: a location exists while its registration
+// does, a package has its entity tag (RFC 7252 section 5.10.8).
+func TestConditionalRegistration(t *testing.T) {
+	inRegistry(t, "", func(s *testServer) {
+		location := s.register("a", "60")
+		for _, test := range []struct {
+			method     codes.Code
+			path, want string
+			condition  func(*coap.Request)
+		}{
+			{codes.POST, location, "2.04", func(r *coap.Request) { r.AddIfMatch(nil) }},
+			{codes.POST, location, "4.12", func(r *coap.Request) { r.AddIfMatch([]byte{1}) }},
+			{codes.POST, "/rd/0099", "4.12", func(r *coap.Request) { r.AddIfMatch(nil) }},
+			{codes.POST, "/rd", "4.12", func(r *coap.Request) { r.Set(message.IfNoneMatch, nil) }},
+			{codes.DELETE, location, "4.12", func(r *coap.Request) { r.Set(message.IfNoneMatch, nil) }},
+		} {
+			req := coap.NewRequest(test.method, test.path)
+			test.condition(req)
+			resp, err := s.client.Do(s.t.Context(), req)
+			if err != nil || coap.CodeString(resp.Code) != test.want {
+				t.Errorf("%v %s: %v, %v, want %s", test.method, test.path, resp, err, test.want)
+			}
+		}
+	})
+	offered := &packages{byPath: map[string]*pack{"/fw/1": {etag: []byte{1, 2}}}}
+	for tag, want := range map[string]codes.Code{"": codes.Content, "\x01\x02": codes.Content, "\x01": codes.PreconditionFailed} {
+		r := coap.NewRequest(codes.GET, "/fw/1")
+		r.AddIfMatch([]byte(tag))
+		if got := offered.serve(r).Code; got != want {
+			t.Errorf("package with tag %q: %v", tag, got)
+		}
+	}
 }

@@ -213,22 +213,25 @@ func (s *server) converse(conn net.Conn, identity string) error {
 // answer is the server's side of registration, and its packages.
 func (s *server) answer(r *coap.Request, identity string) *coap.Response {
 	path := r.Path()
+	location := strings.HasPrefix(path, "/rd/")
 	switch {
+	case location && !r.Holds(s.find(path, identity) != nil), (path == "/rd" || path == sendPath) && !r.Holds(true):
+		return coap.Status(codes.PreconditionFailed)
 	case path == "/rd" && r.Code == codes.POST:
 		resp := s.register(r, identity)
 		if resp.Code == codes.ServiceUnavailable {
 			s.overfull()
 		}
 		return resp
-	case strings.HasPrefix(path, "/rd/") && r.Code == codes.POST:
+	case location && r.Code == codes.POST:
 		return s.update(r, identity)
-	case strings.HasPrefix(path, "/rd/") && r.Code == codes.DELETE:
+	case location && r.Code == codes.DELETE:
 		return s.deregister(r, identity)
 	case path == sendPath && r.Code == codes.POST:
 		return s.receive(r)
 	case strings.HasPrefix(path, packagePrefix) && r.Code == codes.GET:
-		return s.packages.serve(path)
-	case path == "/rd", path == sendPath, strings.HasPrefix(path, "/rd/"), strings.HasPrefix(path, packagePrefix):
+		return s.packages.serve(r)
+	case path == "/rd", path == sendPath, location, strings.HasPrefix(path, packagePrefix):
 		return coap.Status(codes.MethodNotAllowed)
 	}
 	return coap.Status(codes.NotFound)
@@ -262,10 +265,13 @@ func (s *packages) get(path string) *pack {
 }
 
 // serve answers a GET.
-func (s *packages) serve(path string) *coap.Response {
-	p := s.get(path)
-	if p == nil {
+func (s *packages) serve(r *coap.Request) *coap.Response {
+	p := s.get(r.Path())
+	switch {
+	case p == nil:
 		return coap.Status(codes.NotFound)
+	case !r.Holds(true, p.etag):
+		return coap.Status(codes.PreconditionFailed)
 	}
 	resp := coap.Status(codes.Content)
 	resp.SetETag(p.etag)

@@ -14,7 +14,9 @@ import (
 )
 
 // Attributes govern notifications (Core 1.1 section 5.1.2, table 5.1.2-2; 1.2
-// table 7.3.2-1); nil means not set. Periods are whole seconds.
+// table 7.3.2-1); nil means not set. Periods are whole seconds. There is no hqmax:
+// this device stores no values for a server that is out of reach (appendix E.2,
+// resource 6), and refuses the attribute.
 type Attributes struct {
 	// MinPeriod is pmin, the least time between two notifications.
 	MinPeriod *time.Duration
@@ -142,6 +144,45 @@ func (v View) WriteAttributes(path model.Path, queries []string) error {
 		return err
 	}
 	a := v.attached(path)
+	if err := v.parse(&a, path, p.res, queries); err != nil {
+		return err
+	}
+	if key := (attached{v.server, path}); a == (Attributes{}) {
+		delete(v.t.attributes, key)
+	} else {
+		v.t.attributes[key] = a
+	}
+	return nil
+}
+
+// Observing is the view of an observation whose request has attributes (Core 1.2
+// section 6.4.1): while it lasts those that are attached to the paths are
+// ignored. Attributes that one of the paths cannot have are 4.00.
+func (v View) Observing(paths []model.Path, queries []string) (View, error) {
+	v.t.mu.Lock()
+	defer v.t.mu.Unlock()
+	if len(queries) == 0 {
+		return v, nil
+	}
+	if v.t.cfg.Version < content.V12 {
+		return v, model.Refuse(codes.BadRequest, "attributes of an observation are of LwM2M 1.2")
+	}
+	v.given = new(Attributes)
+	for _, path := range paths {
+		var res *model.Resource
+		if p, err := v.find(path); err == nil {
+			res = p.res
+		}
+		if err := v.parse(v.given, path, res, queries); err != nil {
+			return v, err
+		}
+	}
+	return v, nil
+}
+
+// parse sets the attributes that queries name, of a path that leads to a
+// resource or, by nil, not; mu is held.
+func (v View) parse(a *Attributes, path model.Path, res *model.Resource, queries []string) error {
 	for _, q := range queries {
 		name, value, hasValue := strings.Cut(q, "=")
 		i := slices.IndexFunc(attributes, func(at attribute) bool { return at.name == name })
@@ -149,20 +190,15 @@ func (v View) WriteAttributes(path model.Path, queries []string) error {
 			return model.Refuse(codes.BadRequest, "attribute "+name+" is not supported")
 		}
 		at := &attributes[i]
-		if at.fits != nil && (p.res == nil || !at.fits(p.res)) {
+		if at.fits != nil && (res == nil || !at.fits(res)) {
 			return model.Refuse(codes.BadRequest, "attribute "+name+" is not for "+path.String())
 		}
-		if err := at.set(&a, value, hasValue); err != nil {
+		if err := at.set(a, value, hasValue); err != nil {
 			return err
 		}
 	}
 	if !a.consistent() {
 		return model.Refuse(codes.BadRequest, "the attributes contradict each other")
-	}
-	if key := (attached{v.server, path}); a == (Attributes{}) {
-		delete(v.t.attributes, key)
-	} else {
-		v.t.attributes[key] = a
 	}
 	return nil
 }
@@ -189,9 +225,12 @@ func (v View) Attributes(path model.Path) Attributes {
 	return v.attached(path)
 }
 
-// effective attributes of a path are its own, else those of the nearest level
-// above (section 5.1.1). mu is held.
+// effective attributes of a path are the observation's, or else its own and what
+// those leave out of the nearest level above (section 5.1.1). mu is held.
 func (v View) effective(path model.Path) Attributes {
+	if v.given != nil {
+		return *v.given
+	}
 	a := v.attached(path)
 	for path.Depth() > model.DepthObject {
 		path = path.Parent()

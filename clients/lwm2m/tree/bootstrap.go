@@ -110,6 +110,11 @@ func (b Bootstrap) Read(path model.Path, accept message.MediaType, asked bool) (
 	return View{t: b.t, bootstrap: true}.Read(path, accept, asked)
 }
 
+// Exists reports whether a path leads to something.
+func (b Bootstrap) Exists(path model.Path) bool {
+	return View{t: b.t, bootstrap: true}.Exists(path)
+}
+
 // Discover is Bootstrap-Discover (section 6.1.7.4): the version of the enabler,
 // objects and instances, and of accounts the short server ID.
 func (b Bootstrap) Discover(path model.Path) ([]content.WebLink, error) {

@@ -310,3 +310,46 @@ func TestSetVersion(t *testing.T) {
 		}
 	}
 }
+
+// Attributes of an observe request hold for that observation and in place of all
+// that are attached (Core 1.2 section 6.4.1); those of the server object remain
+// the defaults.
+func TestObserving(t *testing.T) {
+	tree := newThing(1)
+	v := tree.As(1)
+	tree.Set(objects.Server.ID, 0, model.Values{objects.ServerMinPeriod: int64(7)})
+	for _, q := range []string{"pmax=60", "gt=30"} {
+		if err := v.WriteAttributes(at("/100/0/1"), []string{q}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	confirmable := true
+	for _, c := range []struct {
+		path    string
+		queries []string
+		want    Rules
+		samples int
+	}{
+		{"/100/0/1", nil, Rules{7 * time.Second, 60 * time.Second, 0, nil}, 1},
+		{"/100/0/1", []string{"con=1"}, Rules{7 * time.Second, 0, 0, &confirmable}, 0},
+		{"/100/0/1", []string{"pmin=1", "pmax=5", "lt=3"}, Rules{time.Second, 5 * time.Second, 0, nil}, 1},
+		{"/100/0", []string{"pmin=2"}, Rules{2 * time.Second, 0, 0, nil}, 0},
+	} {
+		o, err := v.Observing([]model.Path{at(c.path)}, c.queries)
+		if got := o.Rules(at(c.path)); err != nil || !reflect.DeepEqual(got, c.want) || len(o.Samples(at(c.path))) != c.samples || o.Server() != 1 {
+			t.Errorf("%s %v: %+v, %v, want %+v", c.path, c.queries, got, err, c.want)
+		}
+	}
+	if a := v.Attributes(at("/100/0/1")); a.Greater == nil || a.Less != nil {
+		t.Errorf("attached: %+v", a)
+	}
+	for _, c := range []struct{ path, query string }{{"/100/0", "gt=1"}, {"/100/0/2", "st=1"}, {"/100/0/1", "st=-1"}, {"/100/0/1", "what=1"}, {"/100/0/1", "pmin=x"}} {
+		if _, err := v.Observing([]model.Path{at(c.path)}, []string{c.query}); code(err) != codes.BadRequest {
+			t.Errorf("%s?%s: %v", c.path, c.query, err)
+		}
+	}
+	tree.SetVersion(content.V11)
+	if _, err := v.Observing([]model.Path{at("/100/0/1")}, []string{"pmin=1"}); code(err) != codes.BadRequest {
+		t.Errorf("version 1.1: %v", err)
+	}
+}

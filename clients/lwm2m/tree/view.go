@@ -14,7 +14,23 @@ type View struct {
 	server uint16
 	// bootstrap servers see everything.
 	bootstrap bool
+	// given are the attributes of one observation, if it has any of its own.
+	given *Attributes
 }
+
+// Exists reports whether a path leads to something that the server may see.
+func (v View) Exists(path model.Path) bool {
+	v.t.mu.Lock()
+	defer v.t.mu.Unlock()
+	if path.Depth() == model.DepthRoot {
+		return true
+	}
+	_, err := v.find(path)
+	return err == nil
+}
+
+// Server is the Short Server ID.
+func (v View) Server() uint16 { return v.server }
 
 // As is the view of the server with a Short Server ID.
 func (t *Tree) As(server uint16) View { return View{t: t, server: server} }
