@@ -28,6 +28,8 @@ type Config struct {
 	OutageLose bool `conf:"outage_lose" doc:"lose what is offered or waiting in an outage instead of keeping it"`
 	// Radio adds a cellular radio above both directions; nil is none.
 	Radio *RadioConfig `conf:"-"`
+	// SMS is the network's short message service; nil is none.
+	SMS *SMSConfig `conf:"-"`
 }
 
 // DirectionConfig is the chain of stages of one direction, in the order in

@@ -138,6 +138,7 @@ const (
 	stageRRC
 	stagePaging
 	stageUpdate
+	stageSMS
 )
 
 func generator(seed uint64, dir Direction, stage uint64) *rand.Rand {

@@ -30,6 +30,9 @@ func (c *Config) Validate() error {
 	for i, o := range c.Outages {
 		ch.outage(fmt.Sprintf("Outages[%d].", i), o)
 	}
+	if c.SMS != nil {
+		ch.sms(c.SMS)
+	}
 	if c.Radio != nil {
 		ch.radio(c.Radio)
 	}
@@ -191,6 +194,13 @@ func (ch *checker) latency(at string, c Latency) {
 	ch.fraction(at+"StallProbability", c.StallProbability)
 	ch.duration(at+"StallMedian", c.StallMedian)
 	ch.check(at+"StallSigma", c.StallSigma, c.StallSigma >= 0 && c.StallSigma <= 3, "0 to 3")
+}
+
+func (ch *checker) sms(c *SMSConfig) {
+	ch.latency("SMS.Delay.", c.Delay)
+	ch.fraction("SMS.Loss", c.Loss)
+	ch.check("SMS.CostUp", c.CostUp, c.CostUp >= 0, "0 or more")
+	ch.check("SMS.CostDown", c.CostDown, c.CostDown >= 0, "0 or more")
 }
 
 func (ch *checker) grant(at string, c GrantConfig) {

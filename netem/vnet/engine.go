@@ -81,11 +81,12 @@ func (n *Network) step() {
 	// all packets of this instant have been collected.
 	for i := range n.arrived {
 		a := &n.arrived[i]
-		host := n.plat
-		if a.dir == netem.Down {
-			host = n.device
+		host := n.towards(a.dir)
+		if n.sms != nil {
+			n.sms.arrive(a.dir, a.ip)
+		} else {
+			n.deliver(host, a.ip)
 		}
-		n.deliver(host, a.ip)
 		if !host.cfg.GRO {
 			n.flush()
 		}
@@ -107,12 +108,18 @@ func (n *Network) collect(dir netem.Direction, ip []byte) {
 	n.arrived = append(n.arrived, arrival{dir, ip})
 }
 
+// towards is the host at the end of a direction.
+func (n *Network) towards(dir netem.Direction) *Host {
+	if dir == netem.Down {
+		return n.device
+	}
+	return n.plat
+}
+
 // deliver hands a packet to the host it has reached.
 func (n *Network) deliver(host *Host, ip []byte) {
-	if n.bearer != nil {
-		if ip = n.bearer.wrap(host, ip); ip == nil {
-			return
-		}
+	if n.gateway != nil {
+		ip = n.gateway.wrap(host, ip)
 	}
 	if host == n.plat && n.nat != nil {
 		if ip = n.nat.outbound(ip); ip == nil {
@@ -132,10 +139,14 @@ func (n *Network) send(host *Host, ip []byte) {
 			return
 		}
 	}
-	if n.bearer != nil {
-		if ip = n.bearer.unwrap(host, ip); ip == nil {
+	if n.gateway != nil {
+		if ip = n.gateway.unwrap(host, ip); ip == nil {
 			return
 		}
+	}
+	if n.sms != nil {
+		n.sms.send(host.dir, ip)
+		return
 	}
 	n.link.Send(n.now, host.dir, ip)
 }
@@ -191,6 +202,13 @@ type alarm struct {
 func (n *Network) newAlarm(a *alarm, ring func()) {
 	n.made++
 	a.order, a.ring = n.made, ring
+}
+
+// after calls f once, d from now.
+func (n *Network) after(d time.Duration, f func()) {
+	a := new(alarm)
+	n.newAlarm(a, f)
+	n.set(a, n.now.Add(d))
 }
 
 // set makes a ring at t, instead of when it was to ring before.

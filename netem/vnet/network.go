@@ -21,8 +21,10 @@ type Config struct {
 	// Tap sees the packets as a router next to the device would; nil is none.
 	// It is called with the Network locked and must not use its sockets.
 	Tap netem.Tap
-	// NonIP makes the link one of 3GPP's non-IP data delivery, see bearer.
-	NonIP bool
+	// Bearer is how the link carries what the hosts send: without IP it is the
+	// content of one flow's datagrams. BearerSMS needs Link.SMS, and Link's own
+	// loss does not apply to it: signalling is acknowledged (TS 36.322 section 4.2.1.3).
+	Bearer netem.Bearer
 }
 
 // HostConfig describes a Host.
@@ -52,15 +54,16 @@ const issStage = 0x697373 // "iss"
 // Network is two hosts and the link between them. Its methods are safe for
 // concurrent use.
 type Network struct {
-	mu     sync.Mutex
-	link   *netem.Link
-	device *Host
-	plat   *Host
-	mtu    int
-	iss    *rand.Rand
-	nat    *nat // nil until Rebind
-	bearer *bearer
-	closed bool
+	mu      sync.Mutex
+	link    *netem.Link
+	device  *Host
+	plat    *Host
+	mtu     int
+	iss     *rand.Rand
+	nat     *nat     // nil until Rebind
+	gateway *gateway // nil if the link carries IP
+	sms     *service // nil if it does not carry short messages
+	closed  bool
 
 	now     time.Time   // model time, at most the clock's
 	timer   *time.Timer // fires at armed, zero if stopped
@@ -89,14 +92,26 @@ func New(cfg Config) (*Network, error) {
 		return nil, fmt.Errorf("vnet: %w", err)
 	}
 	start := time.Now()
+	n := &Network{mtu: mtu, now: start, iss: rand.New(rand.NewPCG(cfg.Seed, issStage))}
+	if cfg.Bearer != netem.BearerIP {
+		n.gateway = new(gateway)
+	}
+	if cfg.Bearer == netem.BearerSMS {
+		if cfg.Link.SMS == nil {
+			return nil, errors.New("vnet: the link has no short message service")
+		}
+		n.sms = newService(n, cfg.Link.SMS, cfg.Seed, cfg.Tap)
+		cfg.Tap = n.sms
+		for _, c := range []*netem.DirectionConfig{&cfg.Link.Up, &cfg.Link.Down} {
+			c.Loss = netem.LossConfig{}
+			c.Overhead += nasOverhead
+		}
+	}
 	link, err := netem.NewLink(cfg.Link, cfg.Seed, start, cfg.Tap)
 	if err != nil {
 		return nil, fmt.Errorf("vnet: %w", err)
 	}
-	n := &Network{link: link, mtu: mtu, now: start, iss: rand.New(rand.NewPCG(cfg.Seed, issStage))}
-	if cfg.NonIP {
-		n.bearer = new(bearer)
-	}
+	n.link = link
 	n.device = newHost(n, netem.Up, cfg.Device)
 	n.plat = newHost(n, netem.Down, cfg.Platform)
 	n.device.peer, n.plat.peer = n.plat, n.device

@@ -8,9 +8,9 @@ import (
 )
 
 // fits reports whether n bytes behind an IP header stay within the MTU, or
-// without any header on a non-IP link.
+// without any header where the link carries no IP.
 func (h *Host) fits(n int) bool {
-	if h.net.bearer != nil {
+	if h.net.gateway != nil {
 		return n-wire.UDPHeaderLen <= h.net.mtu
 	}
 	if h.addr.Is6() {

@@ -27,8 +27,8 @@
 // from the order of calls. Which of two goroutines that wake at one instant
 // calls first is the scheduler's choice; with GOMAXPROCS=1 it repeats.
 //
-// With Config.NonIP the link carries the content of one flow's datagrams, without
-// headers, and the hosts stay as they are.
+// With Config.Bearer the link carries the content of one flow's datagrams, without
+// headers or as short messages, and the hosts stay as they are.
 //
 // Limitations. Datagrams are never fragmented: one that exceeds the MTU is
 // refused with EMSGSIZE, and fragments are not reassembled. Networks are

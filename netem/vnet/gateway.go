@@ -7,15 +7,14 @@ import (
 	"github.com/thinlink/thinlink/netem"
 )
 
-// bearer is 3GPP's non-IP data delivery by a point-to-point tunnel (TS 23.401
-// section 4.3.17.8): what crosses the link is the content of UDP datagrams,
-// without any header, and the network's gateway keeps the endpoints. It has one
-// flow, the one that the device sent on last; everything else has no way over
-// the link and vanishes.
-type bearer struct{ device, platform netip.AddrPort }
+// A gateway keeps the endpoints of a link without IP, as that of non-IP data
+// delivery by a point-to-point tunnel does (TS 23.401 section 4.3.17.8). What
+// crosses is the content of UDP datagrams of one flow, that on which the device
+// sent last; everything else has no way over the link and vanishes.
+type gateway struct{ device, platform netip.AddrPort }
 
 // unwrap is what a host's packet is on the link, nil if nothing.
-func (b *bearer) unwrap(from *Host, packet []byte) []byte {
+func (g *gateway) unwrap(from *Host, packet []byte) []byte {
 	p, err := wire.ParseIP(packet)
 	if err != nil || p.Protocol != wire.ProtoUDP {
 		return nil
@@ -27,16 +26,16 @@ func (b *bearer) unwrap(from *Host, packet []byte) []byte {
 	src, dst := netip.AddrPortFrom(p.Src, u.SrcPort), netip.AddrPortFrom(p.Dst, u.DstPort)
 	switch {
 	case from.dir == netem.Up:
-		b.device, b.platform = src, dst
-	case src != b.platform || dst != b.device:
+		g.device, g.platform = src, dst
+	case src != g.platform || dst != g.device:
 		return nil
 	}
 	return u.Payload
 }
 
 // wrap is the packet that a host gets of what the link delivered.
-func (b *bearer) wrap(to *Host, data []byte) []byte {
-	src, dst := b.device, b.platform
+func (g *gateway) wrap(to *Host, data []byte) []byte {
+	src, dst := g.device, g.platform
 	if to.dir == netem.Up {
 		src, dst = dst, src
 	}

@@ -8,14 +8,16 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/thinlink/thinlink/netem"
 )
 
-// inBearer runs f with a non-IP link, under either family of addresses.
-func inBearer(t *testing.T, f func(t *testing.T, n *Network)) {
+// inNonIP runs f with a non-IP link, under either family of addresses.
+func inNonIP(t *testing.T, f func(t *testing.T, n *Network)) {
 	t.Helper()
 	for _, six := range []bool{false, true} {
 		cfg := config(symmetric(20_000, 500*time.Millisecond), six)
-		cfg.NonIP = true
+		cfg.Bearer = netem.BearerNonIP
 		inBubble(t, cfg, f)
 	}
 }
@@ -23,7 +25,7 @@ func inBearer(t *testing.T, f func(t *testing.T, n *Network)) {
 // TestNonIPKnownAnswer: 250 B at 20 kbit/s and 500 ms take 600 ms, without
 // headers.
 func TestNonIPKnownAnswer(t *testing.T) {
-	inBearer(t, func(t *testing.T, n *Network) {
+	inNonIP(t, func(t *testing.T, n *Network) {
 		server := must(n.Platform().ListenPacket("udp", ":5683"))
 		client := must(n.Device().DialContext(t.Context(), "udp", at(n.Platform(), "5683")))
 		data := bytes.Repeat([]byte{7}, 250)
@@ -51,7 +53,7 @@ func TestNonIPKnownAnswer(t *testing.T) {
 // TestNonIPFlow: the device's last socket has the flow; nothing else has a way
 // over the link.
 func TestNonIPFlow(t *testing.T) {
-	inBearer(t, func(t *testing.T, n *Network) {
+	inNonIP(t, func(t *testing.T, n *Network) {
 		server := must(n.Platform().ListenPacket("udp", ":5683"))
 		other := must(n.Platform().ListenPacket("udp", ":5684"))
 		b := make([]byte, 100)
