@@ -84,7 +84,7 @@ func Expand(m Matrix) ([]*Run, error) {
 		for _, c := range cells {
 			stack := c.stack.tuned(link.Timers)
 			for _, engine := range m.Engines {
-				if err := stack.runsOn(engine); err != nil {
+				if err := stack.runsOn(engine, link); err != nil {
 					return nil, err
 				}
 				for _, seed := range m.Seeds {
@@ -177,14 +177,14 @@ func (m Matrix) cells() ([]cell, error) {
 	return cells, nil
 }
 
-// apply carries out the overrides: link, radio, power and mtu belong to the
+// apply carries out the overrides: link, radio, power, sms and mtu belong to the
 // profile, stack.* to the stack, everything else to the scenario.
 func (m Matrix) apply(links []*profiles.Profile, cells []cell) error {
 	for _, set := range m.Sets {
 		head, rest, _ := strings.Cut(set.Path, ".")
 		var err error
 		switch head {
-		case "link", "radio", "power", "mtu":
+		case "link", "radio", "power", "mtu", "sms":
 			err = each(links, func(p *profiles.Profile) error { return p.Set(set.Path, set.Value) })
 		case "stack":
 			err = each(cells, func(c cell) error { return c.stack.Set(rest, set.Value) })

@@ -28,7 +28,7 @@ func runSim(ctx context.Context, run *Run, progress func(Progress)) *measure.Res
 		Platform: vnet.HostConfig{Addr: platformAddr[run.Stack.IP], TCP: run.Stack.TCP.Platform.config(), GRO: run.Stack.TCP.Platform.GRO},
 		Link:     run.Link,
 		Seed:     run.Seed,
-		NonIP:    run.Stack.nonIP(),
+		Bearer:   run.Stack.bearer(),
 		Tap:      &pulse{Recorder: rec, start: start, progress: progress},
 	})
 	if err != nil {
@@ -43,7 +43,7 @@ func runSim(ctx context.Context, run *Run, progress func(Progress)) *measure.Res
 	w.Halt = func() {
 		net.Close()
 		trace = rec.Trace()
-		trace.NonIP = run.Stack.nonIP()
+		trace.Bearer = run.Stack.bearer()
 	}
 	out := perform(ctx, run, w)
 	return judge(run, trace, &out)
@@ -95,6 +95,9 @@ func judge(run *Run, trace *measure.Trace, out *Outcome) *measure.Result {
 		// The stack has compared the hash; that every byte arrived is seen
 		// from outside.
 		res.OTA.SHA256OK = res.Completed && imageReceived(trace, res.OTA.ImageBytes)
+	}
+	if res.SMS = judged.SMS; res.SMS != nil {
+		res.SMS.Cost = float64(res.SMS.Up)*run.Link.SMS.CostUp + float64(res.SMS.Down)*run.Link.SMS.CostDown
 	}
 	if out.Echoes != nil {
 		res.Ping = pingOf(out.Echoes)

@@ -16,6 +16,7 @@ import (
 	"github.com/thinlink/thinlink/clients/web"
 	"github.com/thinlink/thinlink/internal/confyaml"
 	"github.com/thinlink/thinlink/internal/units"
+	"github.com/thinlink/thinlink/netem"
 	"github.com/thinlink/thinlink/netem/vnet/tcp"
 	"github.com/thinlink/thinlink/profiles"
 )
@@ -185,13 +186,21 @@ func (s *Stack) new() (clients.Stack, error) {
 	return nil, fmt.Errorf("protocol %s has no sessions", s.Protocol)
 }
 
-// nonIP reports whether the link carries the stack's messages without IP.
-func (s *Stack) nonIP() bool { return s.Protocol == "lwm2m" && s.LwM2M.Binding == lwm2m.BindingNonIP }
+// bearer is how the link carries the stack's messages.
+func (s *Stack) bearer() netem.Bearer {
+	if s.Protocol == "lwm2m" {
+		return map[string]netem.Bearer{lwm2m.BindingNonIP: netem.BearerNonIP, lwm2m.BindingSMS: netem.BearerSMS}[s.LwM2M.Binding]
+	}
+	return netem.BearerIP
+}
 
-// runsOn reports why the stack cannot run on an engine.
-func (s *Stack) runsOn(engine string) error {
-	if s.nonIP() && engine != "sim" {
-		return fmt.Errorf("stack %s has binding N: engine %s carries IP only: use --engine sim", s.Name, engine)
+// runsOn reports why the stack cannot run on an engine, over a profile's link.
+func (s *Stack) runsOn(engine string, link *profiles.Profile) error {
+	switch bearer := s.bearer(); {
+	case bearer != netem.BearerIP && engine != "sim":
+		return fmt.Errorf("stack %s has binding %s: engine %s carries IP only: use --engine sim", s.Name, s.LwM2M.Binding, engine)
+	case bearer == netem.BearerSMS && link.SMS == nil:
+		return fmt.Errorf("stack %s has binding S: profile %s has no section sms: its delay and cost are needed, for example --set sms.delay=5s", s.Name, link.Name)
 	}
 	return nil
 }

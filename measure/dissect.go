@@ -32,6 +32,9 @@ type dissection struct {
 	dtls, handshakes int64
 	undecrypted      int64 // bytes of unknown content, inside the window
 	notIP, fragments int
+
+	sms    [2]shortMessages // by direction
+	notSMS int
 }
 
 // flowKey is a pair of endpoints, the same for both directions.
@@ -77,6 +80,9 @@ func (d *dissection) warn() {
 	if d.notIP > 0 {
 		d.warnings.add("%d packets are neither IPv4 nor IPv6, or damaged: counted as payload", d.notIP)
 	}
+	if d.notSMS > 0 {
+		d.warnings.add("%d packets are no short messages: counted as payload", d.notSMS)
+	}
 	if d.fragments > 0 {
 		d.warnings.add("%d IP fragments: counted, their content as payload", d.fragments)
 	}
@@ -97,7 +103,11 @@ func (d *dissection) count(class *int64, n int, in bool) {
 
 func (d *dissection) packet(p *Packet) {
 	in := d.trace.inWindow(p.Time)
-	if d.trace.NonIP {
+	switch d.trace.Bearer {
+	case netem.BearerSMS:
+		d.shortMessage(p, in)
+		return
+	case netem.BearerNonIP:
 		d.datagram(p, bareFlow, p.Data, len(p.Data), in)
 		return
 	}

@@ -50,12 +50,12 @@ const (
 // captureMeta is what a capture of ours needs beyond packets to become a Trace
 // again, in a custom option of the section.
 type captureMeta struct {
-	Device      netip.Addr `json:"device"`
-	Start       time.Time  `json:"start"`
-	WindowStart time.Time  `json:"window_start"`
-	WindowEnd   time.Time  `json:"window_end"`
-	FatesKnown  bool       `json:"fates_known"`
-	NonIP       bool       `json:"non_ip,omitempty"`
+	Device      netip.Addr   `json:"device"`
+	Start       time.Time    `json:"start"`
+	WindowStart time.Time    `json:"window_start"`
+	WindowEnd   time.Time    `json:"window_end"`
+	FatesKnown  bool         `json:"fates_known"`
+	Bearer      netem.Bearer `json:"bearer,omitempty"`
 }
 
 // WritePCAPNG writes a trace as a capture that Wireshark and ReadTrace
@@ -66,7 +66,7 @@ type captureMeta struct {
 // retransmissions, Wireshark reassembles streams best with its preference
 // tcp.reassemble_out_of_order.
 func WritePCAPNG(w io.Writer, t *Trace, about About) error {
-	meta, err := json.Marshal(captureMeta{t.Device, t.Start, t.WindowStart, t.WindowEnd, t.FatesKnown, t.NonIP})
+	meta, err := json.Marshal(captureMeta{t.Device, t.Start, t.WindowStart, t.WindowEnd, t.FatesKnown, t.Bearer})
 	if err != nil {
 		return fmt.Errorf("capture: %w", err)
 	}
@@ -76,7 +76,7 @@ func WritePCAPNG(w io.Writer, t *Trace, about About) error {
 		Comment: about.comment(), Custom: string(meta),
 	})
 	link := uint16(capfile.LinkRaw)
-	if t.NonIP {
+	if t.Bearer != netem.BearerIP {
 		link = capfile.LinkUpperPDU
 	}
 	window := 0
@@ -113,8 +113,8 @@ func WritePCAPNG(w io.Writer, t *Trace, about About) error {
 			custom = fate
 		}
 		data := p.Data
-		if t.NonIP {
-			name, port := dissector(data)
+		if t.Bearer != netem.BearerIP {
+			name, port := t.dissector(data)
 			data = capfile.AppendPDU(nil, capfile.PDU{Dissector: name, Port: port, Down: p.Dir == netem.Down, Data: data})
 		}
 		c.Packet(iface, p.Time, data, comments, custom)
@@ -122,8 +122,12 @@ func WritePCAPNG(w io.Writer, t *Trace, about About) error {
 	return c.Flush()
 }
 
-// dissector is Wireshark's name of what a datagram is, and its usual port.
-func dissector(b []byte) (name string, port uint16) {
+// dissector is Wireshark's name of what a packet without IP is, and its usual
+// port.
+func (t *Trace) dissector(b []byte) (name string, port uint16) {
+	if t.Bearer == netem.BearerSMS {
+		return "gsm_a_dtap", 0 // the layer-3 protocols between device and network
+	}
 	if tlsdec.IsDTLS(b) {
 		return "dtls", portCoAPS
 	}

@@ -14,7 +14,7 @@ import (
 const ethernetHeaderLen = 14
 
 // Judge computes what a trace alone can tell: WindowS, Up, Down,
-// Retransmissions, Layers, OTA (if image bytes arrived: received and wasted),
+// Retransmissions, Layers, SMS, OTA (if image bytes arrived: received and wasted),
 // RadioS and Warnings. Everything else is left zero. It is a pure function:
 // the same trace gives the same result, from memory or read back from files.
 func Judge(t *Trace) Result {
@@ -24,6 +24,7 @@ func Judge(t *Trace) Result {
 		Retransmissions: d.retransmissions(),
 		Layers:          d.layers,
 		OTA:             judgeOTA(t),
+		SMS:             d.shortMessageCount(),
 		RadioS:          radioTimes(t),
 		Warnings:        append(append([]string{}, t.Warnings...), d.warnings.list()...),
 	}
@@ -39,7 +40,7 @@ func (t *Trace) inWindow(at time.Time) bool {
 // length is that of a packet, also of an IP packet that the capture cut short or
 // padded.
 func (t *Trace) length(p *Packet) int {
-	if ip, err := wire.ParseIPCut(p.Data); err == nil && !t.NonIP {
+	if ip, err := wire.ParseIPCut(p.Data); err == nil && t.Bearer == netem.BearerIP {
 		return ip.TotalLen
 	}
 	return len(p.Data)
@@ -59,7 +60,7 @@ func counts(t *Trace) (up, down Counts) {
 		c.Packets++
 		c.Bytes += n
 		c.BytesEthernet += n
-		if !t.NonIP {
+		if t.Bearer == netem.BearerIP {
 			c.BytesEthernet += ethernetHeaderLen
 		}
 		if p.Lost != "" {

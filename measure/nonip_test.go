@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/thinlink/thinlink/netem"
 )
 
 // TestNonIP: without IP there are no headers to count, in memory or read back;
@@ -17,7 +19,7 @@ func TestNonIP(t *testing.T) {
 	}
 	withIP := tape.done()
 	trace := tape.done()
-	trace.NonIP, trace.Packets = true, nil
+	trace.Bearer, trace.Packets = netem.BearerNonIP, nil
 	for _, p := range withIP.Packets {
 		p.Data = p.Data[28:]
 		trace.Packets = append(trace.Packets, p)

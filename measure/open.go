@@ -58,8 +58,8 @@ func ParseCapture(b []byte, opt OpenOptions) (*Trace, error) {
 			t.Device = meta.Device
 		}
 	}
-	if own && meta.NonIP {
-		t.Start, t.WindowStart, t.WindowEnd, t.NonIP = meta.Start, meta.WindowStart, meta.WindowEnd, true
+	if own && meta.Bearer != netem.BearerIP {
+		t.Start, t.WindowStart, t.WindowEnd, t.Bearer = meta.Start, meta.WindowStart, meta.WindowEnd, meta.Bearer
 		t.takeBare(f, &warn)
 		t.Warnings = warn.list()
 		return t, nil

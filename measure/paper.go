@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/thinlink/thinlink/internal/wire"
+	"github.com/thinlink/thinlink/netem"
 )
 
 // infrastructurePorts are services that keep a host going, on UDP or TCP: DNS,
@@ -17,7 +18,7 @@ var infrastructurePorts = []uint16{53, 67, 68, 123, 137, 138, 546, 547, 1900, 53
 // BytesEthernet with the paper's figures.
 func PaperRule(t *Trace, platforms ...netip.Addr) *Trace {
 	out := *t
-	if t.NonIP {
+	if t.Bearer != netem.BearerIP {
 		return &out
 	}
 	out.Packets = nil

@@ -22,6 +22,7 @@ type Result struct {
 
 	Retransmissions Retransmissions `json:"retransmissions"`
 	Layers          Layers          `json:"layers"`
+	SMS             *SMS            `json:"sms,omitempty"` // on a link of short messages
 	OTA             *OTA            `json:"ota,omitempty"`
 	Ping            *Ping           `json:"ping,omitempty"`
 	Bulk            *Bulk           `json:"bulk,omitempty"`
@@ -67,11 +68,19 @@ type Kernel struct {
 	TCPRetransmissions int64 `json:"tcp_retransmissions"` // segments sent again
 }
 
+// SMS are the short messages of each direction, segments of longer ones counted
+// each, and their price, in the currency of the profile.
+type SMS struct {
+	Up   int64   `json:"up"`
+	Down int64   `json:"down"`
+	Cost float64 `json:"cost"`
+}
+
 // Layers split the bytes of both directions. They add up to Up.Bytes +
 // Down.Bytes; what is retransmitted counts again in its own layer.
 type Layers struct {
 	IP        int64 `json:"ip"`        // IP headers
-	Transport int64 `json:"transport"` // TCP, UDP and ICMP headers
+	Transport int64 `json:"transport"` // TCP, UDP and ICMP headers, protocols of short messages
 	Security  int64 `json:"security"`  // TLS and DTLS: handshakes, record headers, nonces, tags
 	Protocol  int64 `json:"protocol"`  // MQTT, CoAP and HTTP headers
 	Payload   int64 `json:"payload"`   // what the application wanted to say

@@ -33,8 +33,8 @@
 // record; one datagram may carry several. TLSHandshakes: negotiations that got
 // as far as a ServerHello, HelloRetryRequest apart.
 //
-// A trace may be of a link without IP (NonIP): then there are no headers, and a
-// capture names the protocol of each frame.
+// A trace may be of a link without IP (Bearer): then there are no IP headers, and
+// a capture names the protocol of each frame.
 //
 // Limitations: IP fragments are counted, not reassembled; MQTT over WebSocket,
 // QUIC and CoAP over TCP count as payload; header fields of HTTP/2 are not
@@ -52,7 +52,7 @@ import (
 type Packet struct {
 	Time time.Time // when it was sent
 	Dir  netem.Direction
-	Data []byte // from the IP header on, or all there is of a NonIP trace
+	Data []byte // from the IP header on, or all there is on another Bearer
 	// Done is when it arrived, or when it was lost; zero if it was still on
 	// its way at the end, or nobody knows (a foreign capture).
 	Done time.Time
@@ -81,9 +81,9 @@ type Trace struct {
 	Packets                []Packet // in order of Time
 	Events                 []Event  // in order of Time
 	KeyLog                 []byte   // TLS and DTLS secrets, NSS key log format
-	// NonIP says that packets are datagrams without IP and UDP headers, all of
-	// one flow, as 3GPP's non-IP data delivery carries them.
-	NonIP bool
+	// Bearer is what packets are: of BearerNonIP datagrams without headers, of
+	// BearerSMS messages of the control protocol (TS 24.011), all of one flow.
+	Bearer netem.Bearer
 	// FatesKnown is true if Packet.Done and Lost mean something, as in a
 	// trace of our own engines.
 	FatesKnown bool

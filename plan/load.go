@@ -290,9 +290,9 @@ func (d *Deployment) checkGroup(place string, g Group, classes map[string]bool, 
 	}
 	for path := range g.Set {
 		switch head, _, _ := strings.Cut(path, "."); head {
-		case "link", "radio", "power", "mtu", "stack":
+		case "link", "radio", "power", "mtu", "sms", "stack":
 		default:
-			fail(place+".set."+path, "want a path below link, radio, power or stack")
+			fail(place+".set."+path, "want a path below link, radio, power, sms or stack")
 		}
 	}
 	if o := g.OTA; o != nil {

@@ -224,7 +224,7 @@ func TestWrongFiles(t *testing.T) {
 		"stack":            {"packets: []", "stack: lwm3m", `did you mean "lwm2m"`},
 		"traffic":          {"traffic: tr-45.820", "traffic: x", "tr-45.820"},
 		"neither interval": {", traffic: tr-45.820", "", "want interval or traffic"},
-		"set":              {"packets: []", "stack: lwm2m, set: {image: 3}", "below link, radio, power or stack"},
+		"set":              {"packets: []", "stack: lwm2m, set: {image: 3}", "below link, radio, power, sms or stack"},
 		"stack's value":    {"packets: []", "stack: lwm2m, set: {stack.lwm2m.lifetime: -1s}", "lwm2m.lifetime"},
 		"class":            {"packets: []", "packets: [], coverage: {CE9: 100%}", "no such coverage class"},
 	} {

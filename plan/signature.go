@@ -116,7 +116,7 @@ func signatureOf(t *measure.Trace, interval time.Duration) Signature {
 		}
 	}
 	sig := Signature{Report: median(reports), Session: median(sessions)}
-	if t.NonIP {
+	if t.Bearer != netem.BearerIP {
 		sig.Report.TCP, sig.Session.TCP = false, false
 	}
 	if len(sessions) > 0 {

@@ -72,7 +72,7 @@ func pathOf(field string) string {
 		if tag := f.Tag.Get("conf"); tag != "-" {
 			path += "." + tag
 		} else {
-			path = strings.ToLower(name) // Radio stands beside link
+			path = strings.ToLower(name) // Radio and SMS stand beside link
 		}
 		if i, err := strconv.Atoi(strings.TrimSuffix(index, "]")); err == nil {
 			path += "." + strconv.Itoa(i)

@@ -40,6 +40,7 @@ type Profile struct {
 	// Link is the link without its radio; Netem gives both.
 	Link  netem.Config       `conf:"link" doc:"the link; a direction's field directly below link holds for both directions"`
 	Radio *netem.RadioConfig `conf:"radio" doc:"the cellular radio; null removes an inherited one"`
+	SMS   *netem.SMSConfig   `conf:"sms" doc:"the network's short message service; null removes an inherited one"`
 	Power Power              `conf:"power" doc:"the modem's mean power in each radio state"`
 	TC    TC                 `conf:"tc" doc:"what engines tc and vm do in place of grants and radio states"`
 
@@ -105,11 +106,11 @@ type MCU struct {
 	PerKiB    time.Duration `conf:"per_kib" doc:"time computing for the encryption of 1 KiB" max:"1h"`
 }
 
-// Netem is the configuration of the link and its radio. It shares no memory
+// Netem is the configuration of the link, its radio and its short messages. It shares no memory
 // that Set changes.
 func (p *Profile) Netem() netem.Config {
 	cfg := p.Link
-	cfg.Radio = p.Radio
+	cfg.Radio, cfg.SMS = p.Radio, p.SMS
 	return cfg
 }
 

@@ -11,6 +11,7 @@ var sources = []source{
 	{"M5311", "data sheet of the modem M5311"},
 	{"TR 38.821", "3GPP TR 38.821, solutions for NR to support non-terrestrial networks"},
 	{"CMW", "Rohde & Schwarz, R&S CMW-KM300/-KS300 user manual 1178.5689.02, NB-IoT signaling, tables 2-5, 2-10 and 2-11"},
+	{"Olivia", "Olivia Wireless, billing details: SMS from the device 0.10 EUR, from the platform 0.03 EUR, oliviawireless.com/knowledge-base/billing-details"},
 	{"TS 36.213", "3GPP TS 36.213, E-UTRA physical layer procedures, section 16: narrowband IoT"},
 	{"TS 36.211", "3GPP TS 36.211, E-UTRA physical channels and modulation"},
 }

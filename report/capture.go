@@ -29,7 +29,7 @@ func Capture(w io.Writer, name, device string, res *measure.Result, traffic *mea
 	for _, layer := range []struct {
 		name  string
 		bytes int64
-	}{{"IP", l.IP}, {"TCP, UDP, ICMP", l.Transport}, {"TLS, DTLS", l.Security}, {"MQTT, CoAP, HTTP", l.Protocol}, {"payload", l.Payload}} {
+	}{{"IP", l.IP}, {"TCP, UDP, ICMP, SMS", l.Transport}, {"TLS, DTLS", l.Security}, {"MQTT, CoAP, HTTP", l.Protocol}, {"payload", l.Payload}} {
 		t.row(layer.name, "", count(float64(layer.bytes)), fmt.Sprintf("%.1f %%", 100*float64(layer.bytes)/total))
 	}
 	t.write(&b)

@@ -115,7 +115,7 @@ func (g *grid) curves(view string, m *metric) []*lineChart {
 }
 
 // layerNames are the parts of layer bars, as of measure.Layers.
-var layerNames = []string{"IP", "TCP, UDP, ICMP", "TLS, DTLS", "MQTT, CoAP, HTTP", "payload"}
+var layerNames = []string{"IP", "TCP, UDP, ICMP, SMS", "TLS, DTLS", "MQTT, CoAP, HTTP", "payload"}
 
 func layersOf(r *Record) []float64 {
 	l := r.Layers

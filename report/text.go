@@ -132,6 +132,10 @@ func detailRows(g *group) []string {
 				fmt.Sprintf("seed %d from idle:  %s", r.Seed, pingLine(p.Idle)),
 				fmt.Sprintf("seed %d connected:  %s", r.Seed, pingLine(p.Connected)))
 		}
+		if m := r.SMS; m != nil {
+			lines = append(lines, fmt.Sprintf("seed %d short messages: %s up, %s down, price %.2f", r.Seed,
+				count(float64(m.Up)), count(float64(m.Down)), m.Cost))
+		}
 		if u := r.Bulk; u != nil {
 			lines = append(lines, fmt.Sprintf("seed %d %s: %s B in %s, goodput %s, IP rate %s", r.Seed, u.Direction,
 				count(float64(u.Bytes)), seconds(u.DurationS), bitRate(u.GoodputBPS), bitRate(u.RateBPS)))

@@ -32,6 +32,7 @@ const (
 	BindingUDP   = "U"
 	BindingTCP   = "T"
 	BindingNonIP = "N" // 3GPP's non-IP data delivery
+	BindingSMS   = "S" // short messages of 8-bit data
 )
 
 // Values of Options.Delivery.
@@ -72,10 +73,10 @@ type Options struct {
 	// the lifetime.
 	UpdateInterval time.Duration `conf:"update_interval" doc:"time between registration updates; 0 is half the lifetime" min:"0s"`
 	// Binding is the transport told at registration: BindingUDP, BindingTCP, or
-	// BindingNonIP, whose messages have no IP and UDP headers on the link. The
-	// stack sends them over UDP all the same; who joins the hosts takes the headers
-	// off.
-	Binding string `conf:"binding" doc:"transport: U is UDP or DTLS, T is TCP or TLS (RFC 8323), N is 3GPP's non-IP data delivery" enum:"U,T,N"`
+	// BindingNonIP and BindingSMS, whose messages have no IP and UDP headers on the
+	// link. The stack sends them over UDP all the same; who joins the hosts takes
+	// the headers off.
+	Binding string `conf:"binding" doc:"transport: U is UDP or DTLS, T is TCP or TLS (RFC 8323), N is 3GPP's non-IP data delivery, S is short messages" enum:"U,T,N,S"`
 	// Queue is queue mode (section 6.5): the device listens for Awake after its
 	// last message and no longer, and the server waits for it.
 	Queue bool          `conf:"queue" doc:"queue mode: the device sleeps, and the server waits until it hears of it"`
@@ -207,6 +208,9 @@ func DefaultOptions() Options {
 	}
 }
 
+// oneFlow reports whether the binding has no ports to tell flows apart by.
+func (o *Options) oneFlow() bool { return o.Binding == BindingNonIP || o.Binding == BindingSMS }
+
 // Validate reports the first option that is out of range, by its snake_case
 // name.
 func (o *Options) Validate() error {
@@ -240,14 +244,16 @@ func (o *Options) Validate() error {
 		return fmt.Errorf("lwm2m: hold_off %v: want a positive time", o.HoldOff)
 	case o.Awake < time.Second:
 		return fmt.Errorf("lwm2m: awake %v: want at least 1s", o.Awake)
-	case !slices.Contains([]string{BindingUDP, BindingTCP, BindingNonIP}, o.Binding):
-		return fmt.Errorf("lwm2m: binding %q: want U, T or N", o.Binding)
+	case !slices.Contains([]string{BindingUDP, BindingTCP, BindingNonIP, BindingSMS}, o.Binding):
+		return fmt.Errorf("lwm2m: binding %q: want U, T, N or S", o.Binding)
 	case o.Binding == BindingNonIP && o.Version == content.V10:
 		return fmt.Errorf("lwm2m: binding N: LwM2M 1.0 does not have it")
-	case o.Binding == BindingNonIP && o.Bootstrap != BootstrapNone:
-		return fmt.Errorf("lwm2m: binding N: not with bootstrap")
-	case o.Binding == BindingNonIP && o.Delivery != CoAPPush && !(o.Delivery == CoAPPull && o.SameSession):
-		return fmt.Errorf("lwm2m: binding N: wants delivery coap-push, or coap-pull with same_session: there is one flow")
+	case o.oneFlow() && o.Bootstrap != BootstrapNone:
+		return fmt.Errorf("lwm2m: binding %s: not with bootstrap", o.Binding)
+	case o.Binding == BindingSMS && o.Security == Certificate:
+		return fmt.Errorf("lwm2m: binding S: wants security nosec or psk: certificates take dozens of messages")
+	case o.oneFlow() && o.Delivery != CoAPPush && !(o.Delivery == CoAPPull && o.SameSession):
+		return fmt.Errorf("lwm2m: binding %s: wants delivery coap-push, or coap-pull with same_session: there is one flow", o.Binding)
 	case o.Binding == BindingTCP && o.Security == PSK:
 		return fmt.Errorf("lwm2m: binding T: wants security nosec or certificate: TLS has no pre-shared keys here")
 	case o.Binding == BindingTCP && (o.Queue || o.Bootstrap != BootstrapNone):

@@ -91,8 +91,8 @@ func (o *Options) validateServers() error {
 	switch {
 	case len(o.MoreServers) >= maxServers:
 		return fmt.Errorf("lwm2m: more_servers: want at most %d", maxServers-1)
-	case len(o.MoreServers) > 0 && o.Binding == BindingNonIP:
-		return fmt.Errorf("lwm2m: more_servers: not with binding N: there is one flow")
+	case len(o.MoreServers) > 0 && o.oneFlow():
+		return fmt.Errorf("lwm2m: more_servers: not with binding %s: there is one flow", o.Binding)
 	}
 	for i, id := range o.servers()[1:] {
 		if err := o.server(id).Validate(); err != nil {

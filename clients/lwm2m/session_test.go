@@ -16,6 +16,8 @@ import (
 	"github.com/thinlink/thinlink/clients/lwm2m/model"
 	"github.com/thinlink/thinlink/clients/lwm2m/objects"
 	"github.com/thinlink/thinlink/clients/pki"
+	"github.com/thinlink/thinlink/internal/units"
+	"github.com/thinlink/thinlink/netem"
 )
 
 // near checks a figure of the reference experiment.
@@ -106,6 +108,31 @@ func TestStreamBinding(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestSMSBinding performs every step by short messages, some of which the service
+// centre loses, unsecured and with a pre-shared key. A message is a transfer of
+// four packets.
+func TestSMSBinding(t *testing.T) {
+	for _, security := range []string{NoSec, PSK} {
+		opt := DefaultOptions()
+		opt.Security, opt.Binding, opt.Delivery = security, BindingSMS, CoAPPush
+		opt.CoAP.Device.AckTimeout, opt.CoAP.Platform.AckTimeout, opt.ReportWait = time.Minute, time.Minute, 5*time.Minute
+		for _, loss := range []units.Fraction{0, 0.05} {
+			link := narrowband(0)
+			link.SMS = &netem.SMSConfig{Delay: netem.Latency{Fixed: 5 * time.Second}, Loss: loss}
+			inWorld(t, link, opt, func(w *world) {
+				if c := w.cost(w.steps); c.packets() == 0 || loss == 0 && c.packets()%4 != 0 {
+					t.Errorf("%s: %+v", security, c)
+				}
+			})
+		}
+	}
+}
+
+// bearerOf is what carries a binding's messages.
+func bearerOf(binding string) netem.Bearer {
+	return map[string]netem.Bearer{BindingNonIP: netem.BearerNonIP, BindingSMS: netem.BearerSMS}[binding]
 }
 
 // TestNonIPBinding performs every step without IP: packets are CoAP messages, 28

@@ -35,7 +35,7 @@ func newTraffic(header int64, now func() time.Time) *traffic {
 func headers(binding string, addr netip.Addr) int64 {
 	const udp, ipv4, ipv6 = 8, 20, 40 // RFC 768, RFC 791, RFC 8200
 	switch {
-	case binding == BindingNonIP:
+	case binding == BindingNonIP, binding == BindingSMS:
 		return 0
 	case addr.Is6():
 		return ipv6 + udp

@@ -114,7 +114,7 @@ func inWorld(t *testing.T, link netem.Config, opt Options, f func(*world)) {
 		w.net = must(vnet.New(vnet.Config{
 			Device:   vnet.HostConfig{Addr: netip.MustParseAddr("100.64.0.2")},
 			Platform: vnet.HostConfig{Addr: netip.MustParseAddr("203.0.113.10")},
-			Link:     link, Seed: 1, Tap: w.tap, NonIP: opt.Binding == BindingNonIP,
+			Link:     link, Seed: 1, Tap: w.tap, Bearer: bearerOf(opt.Binding),
 		}))
 		w.env = &clients.Env{
 			Device: cutHost{w.net.Device(), &w.cut}, Platform: w.net.Platform(), PKI: m, Seed: 1,
