@@ -78,6 +78,9 @@ func judge(run *Run, trace *measure.Trace, out *Outcome) *measure.Result {
 	judged := measure.Judge(trace)
 	res := run.newResult()
 	res.WindowS, res.Up, res.Down = judged.WindowS, judged.Up, judged.Down
+	if run.Stack.servers() > 1 {
+		res.Ports = measure.Ports(trace)
+	}
 	res.Retransmissions, res.Layers, res.RadioS = judged.Retransmissions, judged.Layers, judged.RadioS
 	res.Warnings = append(append(res.Warnings, judged.Warnings...), out.Warnings...)
 	res.Completed = out.Err == nil

@@ -194,6 +194,14 @@ func (s *Stack) bearer() netem.Bearer {
 	return netem.BearerIP
 }
 
+// servers is how many servers a device of the stack has at once.
+func (s *Stack) servers() int {
+	if s.Protocol != "lwm2m" {
+		return 1
+	}
+	return 1 + len(s.LwM2M.MoreServers)
+}
+
 // runsOn reports why the stack cannot run on an engine, over a profile's link.
 func (s *Stack) runsOn(engine string, link *profiles.Profile) error {
 	switch bearer := s.bearer(); {

@@ -56,19 +56,24 @@ func counts(t *Trace) (up, down Counts) {
 		if p.Dir == netem.Down {
 			c = &down
 		}
-		n := int64(t.length(p))
-		c.Packets++
-		c.Bytes += n
-		c.BytesEthernet += n
-		if t.Bearer == netem.BearerIP {
-			c.BytesEthernet += ethernetHeaderLen
-		}
-		if p.Lost != "" {
-			c.Dropped++
-			c.BytesDropped += n
-		}
+		c.add(t, p)
 	}
 	return up, down
+}
+
+// add counts a packet of a trace.
+func (c *Counts) add(t *Trace, p *Packet) {
+	n := int64(t.length(p))
+	c.Packets++
+	c.Bytes += n
+	c.BytesEthernet += n
+	if t.Bearer == netem.BearerIP {
+		c.BytesEthernet += ethernetHeaderLen
+	}
+	if p.Lost != "" {
+		c.Dropped++
+		c.BytesDropped += n
+	}
 }
 
 // radioTimes integrates the radio's states over the window.

@@ -43,6 +43,31 @@ func TestCounts(t *testing.T) {
 	}
 }
 
+func TestPorts(t *testing.T) {
+	p := newTape(5694)
+	p.udp(up, make([]byte, 72)) // 100 bytes with headers
+	p.port = 5684
+	p.udp(up, make([]byte, 22)).Lost = netem.DropQueue // 50
+	p.udp(down, make([]byte, 172))
+	p.port = 5694
+	p.udp(down, make([]byte, 2))
+	p.ip(up, wire.ProtoICMP, func(b []byte) []byte {
+		return wire.AppendICMP(b, wire.ICMP{Type: wire.ICMPEchoRequest, Payload: make([]byte, 56)})
+	})
+	want := []PortCounts{
+		{5684, Counts{1, 50, 64, 1, 50}, Counts{1, 200, 214, 0, 0}},
+		{5694, Counts{1, 100, 114, 0, 0}, Counts{1, 30, 44, 0, 0}},
+	}
+	trace := p.done()
+	if diff := cmp.Diff(want, Ports(trace)); diff != "" {
+		t.Error(diff)
+	}
+	trace.WindowEnd = trace.WindowStart
+	if got := Ports(trace); len(got) != 0 {
+		t.Errorf("outside the window: %+v", got)
+	}
+}
+
 func TestIPv6Layers(t *testing.T) {
 	p := newTape(5683)
 	p.device, p.platform = device6, platform6

@@ -19,6 +19,9 @@ type Result struct {
 
 	Up   Counts `json:"up"`
 	Down Counts `json:"down"`
+	// Ports divides them among the platform's ports where a device has several
+	// servers.
+	Ports []PortCounts `json:"ports,omitempty"`
 
 	Retransmissions Retransmissions `json:"retransmissions"`
 	Layers          Layers          `json:"layers"`

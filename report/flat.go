@@ -79,7 +79,9 @@ func resultColumns(t reflect.Type, prefix string, of func(*Record) reflect.Value
 				columns = append(columns, resultColumns(f.Type, path, field)...)
 			}
 		default:
-			columns = append(columns, leafColumn(path, f.Type, field))
+			if f.Type != reflect.TypeFor[[]measure.PortCounts]() { // how many differs from run to run
+				columns = append(columns, leafColumn(path, f.Type, field))
+			}
 		}
 	}
 	return columns

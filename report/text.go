@@ -132,6 +132,10 @@ func detailRows(g *group) []string {
 				fmt.Sprintf("seed %d from idle:  %s", r.Seed, pingLine(p.Idle)),
 				fmt.Sprintf("seed %d connected:  %s", r.Seed, pingLine(p.Connected)))
 		}
+		for _, p := range r.Ports {
+			lines = append(lines, fmt.Sprintf("seed %d port %d: %s packets and %s B up, %s and %s B down", r.Seed, p.Port,
+				count(float64(p.Up.Packets)), count(float64(p.Up.Bytes)), count(float64(p.Down.Packets)), count(float64(p.Down.Bytes))))
+		}
 		if m := r.SMS; m != nil {
 			lines = append(lines, fmt.Sprintf("seed %d short messages: %s up, %s down, price %.2f", r.Seed,
 				count(float64(m.Up)), count(float64(m.Down)), m.Cost))
