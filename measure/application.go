@@ -58,6 +58,8 @@ func (c *tcpConn) application(client, server []byte) (sent, answered classes) {
 	case isMQTT(client), len(client)+len(server) > 0 && c.key.wellKnown(1883, 8883) && !isHTTP(client):
 		v5 := isMQTT5(client)
 		return mqttClasses(client, v5), mqttClasses(server, v5)
+	case isCoAPStream(client), isCoAPStream(server):
+		return coapClasses(client), coapClasses(server)
 	case isHTTP2(client):
 		return http2Classes(client[len(http2Preface):], len(http2Preface)), http2Classes(server, 0)
 	case isHTTP(client), isHTTP(server):

@@ -51,6 +51,36 @@ func TestMQTTClasses(t *testing.T) {
 	}
 }
 
+// TestCoAPClasses: messages as RFC 8323 section 3.2 lays them out.
+func TestCoAPClasses(t *testing.T) {
+	const csm = "\x30\xe1\x22\x04\x80" // Max-Message-Size 1152
+	for _, tt := range []struct {
+		name, stream string
+		want         [2]int64
+	}{
+		{"CSM", csm, [2]int64{5, 0}},
+		{"GET with token and path", csm + "\x21\x01\xaa\xb1a", [2]int64{10, 0}},
+		{"answer", csm + "\x71\x45\xaa\xc1\x2a\xffabcd", [2]int64{11, 4}},
+		{"length of 13 and more", "\xd1\x02\x44\xaa\xc1\x2a\xff" + string(make([]byte, 12)), [2]int64{7, 12}},
+		{"length of 269 and more", "\xe0\x00\x05\x02\xff" + string(make([]byte, 273)), [2]int64{5, 273}},
+		{"length of 65805 and more", "\xf0\x00\x00\x00\x02\x45\xff" + string(make([]byte, 65806)), [2]int64{7, 65806}},
+		{"cut in the payload", "\xd1\x20\x44\xaa\xff1234", [2]int64{5, 4}},
+		{"cut in the token", "\xd8\x20\x44\xaa", [2]int64{4, 0}},
+		{"longer than anything", "\xf0\xff\xff\xff\xff\x45\xffx", [2]int64{7, 1}},
+		{"out of step", csm + "\x09\xff", [2]int64{5, 2}},
+	} {
+		c := coapClasses([]byte(tt.stream))
+		if got := c.of(len(tt.stream)); got != tt.want {
+			t.Errorf("%s: protocol, payload %v, want %v", tt.name, got, tt.want)
+		}
+	}
+	for s, want := range map[string]bool{csm: true, "\x00\xe1": true, "\x21\x01\xaa\xb1a": false, "\x01\xe1\xaa": false, "GET / HTTP/1.1": false, "": false} {
+		if isCoAPStream([]byte(s)) != want {
+			t.Errorf("%q: want %v", s, want)
+		}
+	}
+}
+
 func TestHTTPClasses(t *testing.T) {
 	const get = "GET / HTTP/1.1\r\nHost: x\r\n\r\n" // 27 bytes
 	for _, tt := range []struct {

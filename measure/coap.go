@@ -21,7 +21,7 @@ type coapMessage struct {
 // parseCoAP parses a whole datagram, RFC 7252 section 3. It is strict, because
 // it also decides whether something is CoAP at all.
 func parseCoAP(b []byte) (m coapMessage, ok bool) {
-	const headerLen, marker, uriPath = 4, 0xff, 11
+	const headerLen = 4
 	if len(b) < headerLen || b[0]>>6 != 1 {
 		return m, false
 	}
@@ -34,11 +34,20 @@ func parseCoAP(b []byte) (m coapMessage, ok bool) {
 		m.header = headerLen
 		return m, len(b) == headerLen
 	}
-	at, number := headerLen+token, 0
+	n, path, ok := coapOptions(b[headerLen+token:])
+	m.header, m.path = headerLen+token+n, path
+	return m, ok
+}
+
+// coapOptions measures options and payload marker, RFC 7252 section 3.1, and
+// tells whether there is a Uri-Path. It is not ok if they are malformed, or if
+// nothing follows the marker.
+func coapOptions(b []byte) (n int, path, ok bool) {
+	const marker, uriPath = 0xff, 11
+	at, number := 0, 0
 	for at < len(b) {
 		if b[at] == marker {
-			m.header = at + 1
-			return m, m.header < len(b) // a marker is followed by payload
+			return at + 1, path, at+1 < len(b)
 		}
 		delta, length := int(b[at]>>4), int(b[at]&0xf)
 		at++
@@ -50,10 +59,10 @@ func parseCoAP(b []byte) (m coapMessage, ok bool) {
 			case 14:
 				n = 2
 			case 15:
-				return m, false
+				return at, path, false
 			}
 			if at+n > len(b) {
-				return m, false
+				return at, path, false
 			}
 			switch n {
 			case 1:
@@ -65,13 +74,12 @@ func parseCoAP(b []byte) (m coapMessage, ok bool) {
 		}
 		number += delta
 		if at+length > len(b) {
-			return m, false
+			return at, path, false
 		}
-		m.path = m.path || number == uriPath
+		path = path || number == uriPath
 		at += length
 	}
-	m.header = at
-	return m, true
+	return at, path, true
 }
 
 // coapCode reports whether a code's class is in use (RFC 7252 section 12.1;

@@ -36,8 +36,8 @@
 // A trace may be of a link without IP (Bearer): then there are no IP headers, and
 // a capture names the protocol of each frame.
 //
-// Limitations: IP fragments are counted, not reassembled; MQTT over WebSocket,
-// QUIC and CoAP over TCP count as payload; header fields of HTTP/2 are not
+// Limitations: IP fragments are counted, not reassembled; MQTT over WebSocket
+// and QUIC count as payload; header fields of HTTP/2 are not
 // decoded; captures are held in memory.
 package measure
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -221,12 +222,12 @@ func TestObserveWithAttributes(t *testing.T) {
 				return
 			}
 			pmax, list := 10*time.Second, []model.Path{at("/3/0/9"), at("/3/0/13")}
-			notified := 0
-			_, err := w.known().reg.ObserveCompositeWith(w.t.Context(), list, tree.Attributes{MaxPeriod: &pmax}, content.SenMLCBOR, func(*coap.Response) { notified++ })
+			var notified atomic.Int32
+			_, err := w.known().reg.ObserveCompositeWith(w.t.Context(), list, tree.Attributes{MaxPeriod: &pmax}, content.SenMLCBOR, func(*coap.Response) { notified.Add(1) })
 			w.check("observe-composite", err)
 			pass(35 * time.Second)
-			if notified != 4 {
-				t.Errorf("%d notifications of the composite, want 4", notified)
+			if n := notified.Load(); n != 4 {
+				t.Errorf("%d notifications of the composite, want 4", n)
 			}
 		})
 	}

@@ -28,7 +28,7 @@ type world struct {
 	t       *testing.T
 	net     *vnet.Network
 	env     *clients.Env
-	keys    bytes.Buffer
+	keys    keyLog
 	tap     *tap
 	session *clients.Session
 	opt     *Options
@@ -264,4 +264,22 @@ func (c cutConn) WriteTo(b []byte, to net.Addr) (int, error) {
 func (w *world) cutFor(d time.Duration) {
 	w.cut.Store(true)
 	time.AfterFunc(d, func() { w.cut.Store(false) })
+}
+
+// keyLog is written by several sessions.
+type keyLog struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (k *keyLog) Write(b []byte) (int, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.b.Write(b)
+}
+
+func (k *keyLog) String() string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.b.String()
 }

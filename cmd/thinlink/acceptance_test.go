@@ -169,6 +169,16 @@ func TestUpdatesComplete(t *testing.T) {
 	}
 }
 
+func needTshark(t *testing.T) {
+	t.Helper()
+	if _, err := exec.LookPath("tshark"); err != nil {
+		if os.Getenv("THINLINK_REQUIRE_TSHARK") == "1" {
+			t.Fatal("tshark is not installed (Debian package tshark)")
+		}
+		t.Skip("tshark is not installed (Debian package tshark): captures are not dissected")
+	}
+}
+
 // tshark prints fields of the packets that match a filter.
 func tshark(t *testing.T, file, filter string, fields ...string) []string {
 	t.Helper()
@@ -189,12 +199,7 @@ func tshark(t *testing.T, file, filter string, fields ...string) []string {
 // CoAP's signalling messages (RFC 8323 section 5.2) and Request-Tag (RFC 9175
 // section 3.2).
 func TestTsharkEveryStack(t *testing.T) {
-	if _, err := exec.LookPath("tshark"); err != nil {
-		if os.Getenv("THINLINK_REQUIRE_TSHARK") == "1" {
-			t.Fatal("tshark is not installed (Debian package tshark)")
-		}
-		t.Skip("tshark is not installed (Debian package tshark): stacks are not dissected")
-	}
+	needTshark(t)
 	const malformed = `_ws.malformed && !(coap.code >= 225 && coap.code <= 229) && !(_ws.expert.message contains "Invalid Option Number 292")`
 	for _, what := range everything() {
 		dir := t.TempDir()
@@ -210,12 +215,7 @@ func TestTsharkEveryStack(t *testing.T) {
 // nothing malformed, and reads MQTT, MQTT-SN, CoAP and HTTP with the keys in the
 // capture.
 func TestTshark(t *testing.T) {
-	if _, err := exec.LookPath("tshark"); err != nil {
-		if os.Getenv("THINLINK_REQUIRE_TSHARK") == "1" {
-			t.Fatal("tshark is not installed (Debian package tshark)")
-		}
-		t.Skip("tshark is not installed (Debian package tshark): captures are not compared")
-	}
+	needTshark(t)
 	dir := t.TempDir()
 	results := thinlink(t, "run", "paper-2020", "-p", "nbiot", "--set", "link.loss=3%", "--set", "image=128KiB", "--seed", "3", "-o", dir)
 	results = append(results, thinlink(t, "run", "connect,observe,command", "-p", "nbiot", "--set", "link.loss=5%", "--seed", "5", "-o", dir,
@@ -257,6 +257,41 @@ func TestTshark(t *testing.T) {
 		}
 		if len(tshark(t, file, protocol)) == 0 {
 			t.Errorf("%s: tshark decrypts no %s", r.Files.PCAPNG, protocol)
+		}
+	}
+}
+
+// TestTsharkCoAP compares payloads over each bearer where nothing is sent again,
+// which we count again, and the number of short messages.
+func TestTsharkCoAP(t *testing.T) {
+	needTshark(t)
+	dir := t.TempDir()
+	for _, r := range thinlink(t, "run", "connect,observe", "-p", "nbiot", "--set", "link.loss=0%", "-o", dir,
+		"--stack", "lwm2m,lwm2m-psk,lwm2m-tcp,lwm2m-nonip,lwm2m-sms,coap") {
+		file := filepath.Join(dir, r.Files.PCAPNG)
+		const counted = `frame.interface_name == "window"`
+		if m := r.SMS; m != nil {
+			if n := len(tshark(t, file, counted+" && gsm_sms")); int64(n) != m.Up+m.Down {
+				t.Errorf("%s: %+v; tshark: %d short messages", r.Files.PCAPNG, *m, n)
+			}
+			continue // it does not look for CoAP in them
+		}
+		payload := int64(0)
+		if r.Retransmissions.TCP > 0 {
+			continue
+		}
+		for _, line := range tshark(t, file, counted+" && coap", "coap.payload_length") {
+			_, lengths, _ := strings.Cut(line, "\t") // of all messages in the frame
+			for _, n := range strings.FieldsFunc(lengths, func(r rune) bool { return r == ',' }) {
+				v, err := strconv.ParseInt(n, 10, 64)
+				if err != nil {
+					t.Fatal(err)
+				}
+				payload += v
+			}
+		}
+		if payload != r.Layers.Payload {
+			t.Errorf("%s: %d B of payload; tshark: %d", r.Files.PCAPNG, r.Layers.Payload, payload)
 		}
 	}
 }

@@ -8,7 +8,7 @@ var ErrMalformed = errors.New("sms: malformed message")
 // Parse reads a PDU, whose segment refers to b. Addresses and times are passed
 // over.
 func Parse(b []byte) (p PDU, err error) {
-	if len(b) < 2 || b[0]&0x0f != discriminator {
+	if len(b) < 2 || b[0]&0x0f != discriminator || b[0]>>4&7 >= Transactions {
 		return p, ErrMalformed
 	}
 	p.Transaction, p.Answer = b[0]>>4&7, b[0]&0x80 != 0

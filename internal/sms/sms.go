@@ -114,7 +114,7 @@ type PDU struct {
 	// Up is from the device to the network, of Data and Ack. What CP-ACK
 	// acknowledges does not say.
 	Up bool
-	// Transaction is the transaction identifier, 0 to 7; the side that did not
+	// Transaction is the transaction identifier, below Transactions; the side that did not
 	// begin the transaction sets Answer (TS 24.007 section 11.2.3.1.3).
 	Transaction uint8
 	Answer      bool
@@ -131,6 +131,10 @@ var (
 )
 
 const digits = 12 // of both
+
+// Transactions is how many transaction identifiers there are without an octet
+// that extends them (TS 24.007 section 11.2.3.1.3).
+const Transactions = 7
 
 // Codes of the protocols.
 const (
@@ -155,7 +159,7 @@ const (
 
 // Append appends the PDU's octets.
 func (p *PDU) Append(b []byte) []byte {
-	first := discriminator | p.Transaction&7<<4
+	first := discriminator | p.Transaction%Transactions<<4
 	if p.Answer {
 		first |= 0x80
 	}

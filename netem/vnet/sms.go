@@ -100,7 +100,7 @@ func (s *service) begin(dir netem.Direction) {
 	l.busy = true
 	l.reference++
 	s.offer(message{dir: dir, pdu: sms.PDU{
-		Kind: sms.Data, Up: dir == netem.Up, Reference: l.reference, Transaction: l.reference & 7,
+		Kind: sms.Data, Up: dir == netem.Up, Reference: l.reference, Transaction: l.reference % sms.Transactions,
 		Segment: l.waiting[0], Time: s.net.now,
 	}})
 }
