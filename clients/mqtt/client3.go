@@ -32,8 +32,8 @@ func (c *client3) options(d *device) *paho.ClientOptions {
 	o.AddBroker("tls://" + d.env.ServerName()) // a name only: dial knows the address
 	o.SetClientID(d.name)
 	if user, password := d.login(); user != "" {
-		o.SetUsername(user) // a provider without password would be called for one
-		if password != "" {
+		o.SetUsername(user)                       // a provider without password would be called for one
+		if password != "" || d.opt.Provisioning { // the hub's name is not known yet
 			o.SetCredentialsProvider(d.login)
 		}
 	}

@@ -154,8 +154,11 @@ func (d *device) start(ctx context.Context) error {
 	}
 	d.running.Go(d.agent)
 	for pause := time.Second; ; pause = min(2*pause, d.opt.ReconnectMax) {
-		d.record(clients.EventState, "connecting")
-		failed := d.client.connect()
+		failed := d.provisioned(ctx)
+		if failed == nil {
+			d.record(clients.EventState, "connecting")
+			failed = d.client.connect()
+		}
 		if failed == nil {
 			break
 		}

@@ -62,30 +62,39 @@ func (d *device) dial() (net.Conn, error) {
 	l := newLink()
 	d.link = l
 	d.mu.Unlock()
-	ctx, cancel := context.WithTimeout(d.ctx, d.opt.ConnectTimeout)
-	defer cancel()
-	raw, err := d.env.Device.DialContext(ctx, "tcp", d.env.At(d.opt.port()).String())
+	raw, conn, err := d.open()
 	if err != nil {
 		return nil, err
 	}
+	l.raw = raw
+	l.connack.Conn = conn
+	return &l.connack, nil
+}
+
+// open opens a connection, TCP and what is over it, which ends with the power.
+func (d *device) open() (raw, conn net.Conn, err error) {
+	ctx, cancel := context.WithTimeout(d.ctx, d.opt.ConnectTimeout)
+	defer cancel()
+	raw, err = d.env.Device.DialContext(ctx, "tcp", d.env.At(d.opt.port()).String())
+	if err != nil {
+		return nil, nil, err
+	}
 	if err := d.setBuffers(raw); err != nil {
 		raw.Close()
-		return nil, err
+		return nil, nil, err
 	}
-	conn := raw
+	conn = raw
 	if d.opt.TLS != "none" {
 		secure := tls.Client(raw, d.mqtt)
 		if err := secure.HandshakeContext(ctx); err != nil {
 			raw.Close()
-			return nil, err
+			return nil, nil, err
 		}
 		conn = secure
 	}
 	// TLS would say goodbye, and wait up to 5 s for that on a stuck link.
 	context.AfterFunc(d.ctx, func() { raw.Close() })
-	l.raw = raw
-	l.connack.Conn = conn
-	return &l.connack, nil
+	return raw, conn, nil
 }
 
 // setBuffers applies the options to hosts that can; one that cannot is an

@@ -45,13 +45,13 @@ func keyOf(opt Options, env *clients.Env, device string) ([]byte, error) {
 func (d *device) login() (user, password string) {
 	hub := d.opt.Topics == "azure"
 	if hub {
-		user = azure.UserName(d.env.ServerName(), d.name)
+		user = azure.UserName(d.hubName(), d.name)
 	}
 	if d.opt.Auth != "password" {
 		return user, ""
 	}
 	if hub {
-		return user, d.token()
+		return user, d.token(azure.Resource(d.hubName(), d.name), "")
 	}
 	if user = d.opt.User; user == "" {
 		user = d.name
@@ -59,14 +59,26 @@ func (d *device) login() (user, password string) {
 	return user, string(d.key)
 }
 
-// token is the device's shared access signature. How many characters of a
+// hubName is that of the hub that was assigned, or the server's.
+func (d *device) hubName() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.state.Hub != "" {
+		return d.state.Hub
+	}
+	return d.env.ServerName()
+}
+
+// token is a shared access signature by the device's key. How many characters of a
 // signature are escaped is chance; a token that expires some seconds later has
 // the usual number, so that equal runs have equal packet sizes.
-func (d *device) token() (token string) {
-	resource, expires := azure.Resource(d.env.ServerName(), d.name), d.env.Now().Add(tokenLife)
-	usual := len(resource) + usualToken
+func (d *device) token(resource, policy string) (token string) {
+	expires, usual := d.env.Now().Add(tokenLife), len(resource)+usualToken
+	if policy != "" {
+		usual += len("&skn=") + len(policy)
+	}
 	for range 1000 { // each try succeeds with probability 1/3
-		if token = azure.Token(resource, d.key, expires, ""); len(token) == usual {
+		if token = azure.Token(resource, d.key, expires, policy); len(token) == usual {
 			break
 		}
 		expires = expires.Add(time.Second)

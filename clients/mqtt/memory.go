@@ -30,6 +30,8 @@ type deviceState struct {
 	// Topics are the subscriptions that the broker has granted to a persistent
 	// session.
 	Topics []string `json:"topics,omitempty"`
+	// Hub is where the provisioning service has assigned the device to.
+	Hub string `json:"hub,omitempty"`
 }
 
 // loadDevice reads the record; one that is not there is that of a new device.

@@ -37,6 +37,7 @@ type Options struct {
 	Topics            string        `conf:"topics" doc:"reports and commands by AWS Device Shadow, on plain topics, or as an Azure IoT hub has them" enum:"shadow,plain,azure"`
 	Encoding          string        `conf:"encoding" doc:"topics plain: encoding of reports and commands; topics azure: of reports" enum:"json,cbor,protobuf"`
 	Command           string        `conf:"command" doc:"topics azure: commands as direct methods or as cloud-to-device messages" enum:"method,message"`
+	Provisioning      bool          `conf:"provisioning" doc:"topics azure: before it connects for the first time the device asks the Device Provisioning Service for its hub"`
 	Respond           bool          `conf:"respond" doc:"version 5, topics plain: the device answers a command on its response topic"`
 	SubscribeTogether bool          `conf:"subscribe_together" doc:"one SUBSCRIBE for all topics instead of one for each"`
 	Indent            int           `conf:"indent" doc:"spaces by which the device indents a shadow report's JSON, 0 is compact" min:"0" max:"8"`
@@ -157,6 +158,7 @@ func (o Options) together() error {
 		{o.WillDelay > 0 && !(five && o.Will), fmt.Sprintf("will_delay %v: want version 5 and will", o.WillDelay)},
 		{o.Respond && !(five && o.Topics == "plain"), "respond: want version 5 and topics plain"},
 		{o.Encoding != "json" && o.Topics == "shadow", fmt.Sprintf("encoding %s: a shadow is JSON", o.Encoding)},
+		{o.Provisioning && !azure, "provisioning: want topics azure"},
 		{azure && five, "topics azure: want version 3.1.1"},
 		{azure && o.QoS == 2, "topics azure: an IoT hub refuses qos 2"},
 		{azure && o.OTA != "https" && o.OTA != "none", "topics azure: want ota https or none"},

@@ -40,6 +40,7 @@ func TestOptionsAreChecked(t *testing.T) {
 		"respond":         func(o *Options) { o.Version, o.Respond = "5", true },
 		"user":            func(o *Options) { o.User = "me" },
 		"want version 3":  func(o *Options) { o.Topics, o.Version = "azure", "5" },
+		"provisioning":    func(o *Options) { o.Provisioning = true },
 		"refuses qos 2":   func(o *Options) { o.Topics, o.QoS = "azure", 2 },
 		"want ota https":  func(o *Options) { o.Topics, o.OTA = "azure", "push" },
 	} {
@@ -110,10 +111,17 @@ func TestBuffersNeedAHostThatHasThem(t *testing.T) {
 
 // Tokens have one length, whatever the key.
 func TestTokenLength(t *testing.T) {
-	for key := range byte(50) {
-		d := &device{name: "thinlink-device-0001", key: []byte{key}, env: &clients.Env{Now: time.Now}}
-		if got, want := len(d.token()), len("platform.thinlink.test/devices/thinlink-device-0001")+usualToken; got != want {
-			t.Errorf("key %d: a token of %d characters, want %d: %s", key, got, want, d.token())
+	resources := map[string]string{"": "platform.thinlink.test/devices/thinlink-device-0001", "registration": "0ne00000000/registrations/thinlink-device-0001"}
+	for policy, resource := range resources {
+		want := len(resource) + usualToken
+		if policy != "" {
+			want += len("&skn=" + policy)
+		}
+		for key := range byte(50) {
+			d := &device{name: "thinlink-device-0001", key: []byte{key}, env: &clients.Env{Now: time.Now}}
+			if got := d.token(resource, policy); len(got) != want {
+				t.Errorf("key %d: a token of %d characters, want %d: %s", key, len(got), want, got)
+			}
 		}
 	}
 }

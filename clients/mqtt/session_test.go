@@ -169,10 +169,14 @@ var variants = map[string]func(*Options){
 	"5 push":      func(o *Options) { pushing(o); o.Version, o.TopicAlias = "5", 5 },
 	"azure":       func(o *Options) { o.Topics = "azure" },
 	"azure sas":   func(o *Options) { o.Topics, o.Auth, o.QoS, o.CleanSession = "azure", "password", 1, false },
-	"azure c2d":   func(o *Options) { o.Topics, o.Command, o.Encoding = "azure", "message", "cbor" },
-	"password":    func(o *Options) { o.Auth, o.Will, o.Retain = "password", true, true },
-	"5 password":  func(o *Options) { o.Version, o.Auth, o.Will, o.WillDelay = "5", "password", true, time.Minute },
-	"cbor":        func(o *Options) { o.Topics, o.Encoding, o.Retain = "plain", "cbor", true },
+	"azure dps":   func(o *Options) { o.Topics, o.Provisioning = "azure", true },
+	"azure dps sas": func(o *Options) {
+		o.Topics, o.Provisioning, o.Auth, o.QoS, o.CleanSession = "azure", true, "password", 1, false
+	},
+	"azure c2d":  func(o *Options) { o.Topics, o.Command, o.Encoding = "azure", "message", "cbor" },
+	"password":   func(o *Options) { o.Auth, o.Will, o.Retain = "password", true, true },
+	"5 password": func(o *Options) { o.Version, o.Auth, o.Will, o.WillDelay = "5", "password", true, time.Minute },
+	"cbor":       func(o *Options) { o.Topics, o.Encoding, o.Retain = "plain", "cbor", true },
 	"5 protobuf": func(o *Options) {
 		o.Version, o.Topics, o.Encoding, o.Respond, o.TopicAlias = "5", "plain", "protobuf", true, 4
 	},

@@ -16,6 +16,9 @@ const (
 	registrationResult = "$dps/registrations/res/"
 )
 
+// RegistrationResults are the topics of the service's answers.
+const RegistrationResults = registrationResult + "#"
+
 // RegisterTopic and StatusTopic are the topics of a device's requests.
 func RegisterTopic(id string) string { return registrationPut + "?" + rid(id) }
 
