@@ -147,6 +147,11 @@ func (s Stack) tuned(t profiles.Timers) Stack {
 	}
 	set(t.CoAPAckTimeout, &s.LwM2M.CoAP.Device.AckTimeout, &s.LwM2M.CoAP.Platform.AckTimeout)
 	set(t.CoAPAckTimeout, &s.CoAP.CoAP.AckTimeout, &s.MQTTSN.Retry) // T_retry waits for the same round trip
+	for _, k := range []*time.Duration{&s.MQTT.KeepAlive, &s.MQTTSN.KeepAlive} {
+		if *k > 0 { // 0 is none
+			set(t.MQTTKeepAlive, k)
+		}
+	}
 	set(t.TCPInitialRTO, &s.TCP.Device.InitialRTO, &s.TCP.Platform.InitialRTO)
 	set(t.TCPMinRTO, &s.TCP.Device.MinRTO, &s.TCP.Platform.MinRTO)
 	return s

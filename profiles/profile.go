@@ -55,6 +55,9 @@ type Timers struct {
 	CoAPAckTimeout time.Duration `conf:"coap_ack_timeout" doc:"CoAP's ACK_TIMEOUT (RFC 7252 section 4.8), of both ends" min:"0s"`
 	TCPInitialRTO  time.Duration `conf:"tcp_initial_rto" doc:"TCP's first retransmission time-out (RFC 6298 section 2), of both ends" min:"0s"`
 	TCPMinRTO      time.Duration `conf:"tcp_min_rto" doc:"TCP's least retransmission time-out, of both ends" min:"0s"`
+	// MQTTKeepAlive is a device's keep-alive: long, since each ping wakes the
+	// radio, and below what the network's NAT and the platform allow.
+	MQTTKeepAlive time.Duration `conf:"mqtt_keep_alive" doc:"MQTT's keep-alive (MQTT 3.1.1 section 3.1.2.10), in whole seconds" min:"0s" max:"65535s"`
 }
 
 // TC says how the kernel's netem, which has neither grants nor radio states,
