@@ -6,9 +6,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"testing"
-	"time"
 
-	"github.com/thinlink/thinlink/clients"
 	"github.com/thinlink/thinlink/clients/mqtt"
 	"github.com/thinlink/thinlink/clients/pki"
 )
@@ -34,7 +32,7 @@ func TestAzureIoTDevice(t *testing.T) {
 	})
 	c.exchange(t, "connect with a shared access signature", func(t *testing.T) { expect(t, "connect", "") })
 	c.exchange(t, "twin: report properties, read", func(t *testing.T) { expect(t, "twin", "thinlink") })
-	c.exchange(t, "telemetry", func(t *testing.T) { azureReport(t, p, d, 1) })
+	c.exchange(t, "telemetry", func(t *testing.T) { arrives(t, p, pki.DeviceName, d, 1) })
 	c.exchange(t, "direct method", func(t *testing.T) {
 		must(t, p.Command(within(t, patience), pki.DeviceName, 42))
 		expect(t, "method", "command 42")
@@ -52,24 +50,9 @@ func TestAzureIoTDevice(t *testing.T) {
 	p = mqttPlatform(t, c, creds, opt)
 	d = startScript(t, python, "python/azure_device.py", pki.DeviceName, pki.ServerName, "", creds.ca, creds.deviceCert, creds.deviceKey)
 	c.exchange(t, "connect with a certificate", func(t *testing.T) { expect(t, "connect", "") })
-	c.exchange(t, "certificate: telemetry", func(t *testing.T) { azureReport(t, p, d, 2) })
+	c.exchange(t, "certificate: telemetry", func(t *testing.T) { arrives(t, p, pki.DeviceName, d, 2) })
 	c.exchange(t, "message to the device", func(t *testing.T) {
 		must(t, p.Command(within(t, patience), pki.DeviceName, 17))
 		expect(t, "message", "17")
 	})
-}
-
-// azureReport has the device report and the platform take it.
-func azureReport(t *testing.T, p *mqtt.Platform, d *script, n int64) {
-	t.Helper()
-	arrived, err := p.Await(pki.DeviceName, clients.Reading{
-		Text: "An observed object: a text of some sixty characters, no more.", Integer: n, Float: 20.5 + float64(n), Boolean: n%2 == 0,
-	})
-	must(t, err)
-	d.do(t, fmt.Sprint("report ", n))
-	select {
-	case <-arrived:
-	case <-time.After(patience):
-		t.Errorf("reading %d did not arrive", n)
-	}
 }

@@ -41,26 +41,30 @@ func TestLeshanLibrary(t *testing.T) {
 	creds := newCredentials(t, lwm2m.DefaultOptions().PKI)
 	c := record(t, "our LwM2M device at Leshan's server library")
 	l := startLeshanServer(t, creds)
-	reading := clients.Reading{Text: "a", Integer: 1, Float: 20.5, Boolean: true}
+	now := reading(1)
 
 	t.Run("operations", func(t *testing.T) {
 		d := lwm2mDevice(t, c, creds, func(o *lwm2m.Options) {
 			o.Security, o.Objects, o.Extended, o.Apply = lwm2m.NoSec, []int{19, 3303}, true, true
 		})
 		c.exchange(t, "register with 1.1", func(t *testing.T) {
-			must(t, d.Connect(within(t, patience), reading, nil))
+			must(t, d.Connect(within(t, patience), now, nil))
 			l.wants(t, "wait registered", "LwM2M 1.1 [U]")
 		})
-		operateByLeshan(t, c, l, d, reading)
+		operateByLeshan(t, c, l, d, now)
+		must(t, d.Close())
 	})
-	t.Run("1.0 and 1.2", func(t *testing.T) { versionsAtLeshan(t, c, l, creds, reading) })
-	t.Run("send", func(t *testing.T) { sendToLeshan(t, c, l, creds, reading) })
-	t.Run("queue", func(t *testing.T) { queueAtLeshan(t, c, l, creds, reading) })
-	t.Run("connection ID", func(t *testing.T) { identifiedByLeshan(t, c, l, creds, reading) })
-	t.Run("bootstrap", func(t *testing.T) { bootstrapByLeshan(t, c, l, creds, reading) })
+	for _, s := range scenarios[1:] { // its server has no files to pull
+		t.Run(s.name, func(t *testing.T) { manageByLeshanLibrary(t, c, l, creds, s) })
+	}
+	t.Run("1.0 and 1.2", func(t *testing.T) { versionsAtLeshan(t, c, l, creds, now) })
+	t.Run("send", func(t *testing.T) { sendToLeshan(t, c, l, creds, now) })
+	t.Run("queue", func(t *testing.T) { queueAtLeshan(t, c, l, creds, now) })
+	t.Run("connection ID", func(t *testing.T) { identifiedByLeshan(t, c, l, creds, now) })
+	t.Run("bootstrap", func(t *testing.T) { bootstrapByLeshan(t, c, l, creds) })
 }
 
-func operateByLeshan(t *testing.T, c *capture, l leshanServer, d *lwm2m.Device, reading clients.Reading) {
+func operateByLeshan(t *testing.T, c *capture, l leshanServer, d *lwm2m.Device, now clients.Reading) {
 	perform := func(name, command string, want ...string) {
 		c.exchange(t, name, func(t *testing.T) { l.wants(t, command, want...) })
 	}
@@ -69,13 +73,13 @@ func operateByLeshan(t *testing.T, c *capture, l leshanServer, d *lwm2m.Device, 
 	perform("discover attributes", "discover /33650/0", "pmin=1", "pmax=60")
 	perform("write attributes anew", "attributes /33650/0 0 300", "CHANGED")
 	for _, format := range []string{"TLV", "JSON", "SENML_JSON", "SENML_CBOR"} {
-		perform("read an instance in "+format, "read "+format+" /33650/0", "CONTENT", "20.5")
-		perform("write a resource in "+format, "write "+format+" /1/0/1 600", "CHANGED")
-		perform("update an instance in "+format, "update "+format+" /1/0/1 300", "CHANGED")
+		perform("read an instance in "+format, "read "+format+" /33650/0", "CONTENT", "21.5")
+		perform("write a resource in "+format, "write "+format+" /33650/0/4 600", "CHANGED")
+		perform("update an instance in "+format, "update "+format+" /33650/0/4 300", "CHANGED")
 	}
-	perform("read a resource as text", "read TEXT /33650/0/1", "CONTENT", "value=1,")
+	perform("read a resource in text", "read TEXT /33650/0/1", "CONTENT", "value=1,")
 	perform("read a resource in CBOR", "read CBOR /33650/0/1")
-	perform("write a resource as text", "write TEXT /1/0/1 600", "CHANGED")
+	perform("write the lifetime as text", "write TEXT /1/0/1 600", "CHANGED")
 	perform("create", "create TLV 19 7 0=0xcafe 2=9", "CREATED")
 	perform("read what was created", "read TLV /19/7/0/0", "CONTENT", "value=2Bytes")
 	perform("delete", "delete /19/7", "DELETED")
@@ -87,12 +91,12 @@ func operateByLeshan(t *testing.T, c *capture, l leshanServer, d *lwm2m.Device, 
 		perform("write-composite in "+format, "write-composite "+format+" /1/0/1=500 /33650/0/4=17", "CHANGED")
 		c.exchange(t, "observe-composite in "+format+", two notifications, cancel", func(t *testing.T) {
 			l.wants(t, "observe-composite "+format+" /33650/0/1 /3/0/0", "CONTENT")
-			notify(t, l, d, &reading)
+			notify(t, l, d, &now)
 		})
 	}
 	c.exchange(t, "observe an instance in SENML_CBOR, two notifications, cancel", func(t *testing.T) {
 		l.wants(t, "observe SENML_CBOR /33650/0", "CONTENT")
-		notify(t, l, d, &reading)
+		notify(t, l, d, &now)
 	})
 	img := newImage(64 << 10)
 	must(t, d.Expect(img))
@@ -107,42 +111,100 @@ func operateByLeshan(t *testing.T, c *capture, l leshanServer, d *lwm2m.Device, 
 	})
 }
 
+// exploreByLeshan does to a device that registers what our server does.
+func exploreByLeshan(t *testing.T, l leshanServer, format string) {
+	t.Helper()
+	l.wants(t, "wait registered", "LwM2M 1.1")
+	l.wants(t, "discover /3", "CONTENT")
+	l.wants(t, "discover /33650", "CONTENT")
+	l.wants(t, "observe "+format+" /33650/0", "CONTENT")
+}
+
+// secure tells the server how the device secures its session.
+func (l leshanServer) secure(t *testing.T, security string) {
+	t.Helper()
+	l.wants(t, "nosec "+pki.DeviceName)
+	switch security {
+	case lwm2m.PSK:
+		l.wants(t, fmt.Sprintf("psk %s %s %x", pki.DeviceName, pki.DeviceName, pskKey))
+	case lwm2m.Certificate:
+		l.wants(t, "x509 "+pki.DeviceName)
+	}
+}
+
+// manageByLeshanLibrary does to our device what manageByOurs does.
+func manageByLeshanLibrary(t *testing.T, c *capture, l leshanServer, creds *credentials, s scenario) {
+	l.secure(t, s.security)
+	l.wants(t, "forget notification") // of the device before
+	d := newOwnDevice(t, c, creds, s.edit)
+	c.exchange(t, s.name+": register, discover, observe", func(t *testing.T) {
+		d.do(t, "connect")
+		exploreByLeshan(t, l, map[string]string{"": "TLV", "senml-cbor": "SENML_CBOR", "senml-json": "SENML_JSON"}[s.format])
+	})
+	c.exchange(t, s.name+": two notifications", func(t *testing.T) {
+		for n := range 2 {
+			d.do(t, fmt.Sprint("report ", n+2))
+			l.wants(t, "wait notification", fmt.Sprintf("value=%d,", n+2))
+			time.Sleep(quiet)
+		}
+	})
+	c.exchange(t, s.name+": write as text", func(t *testing.T) {
+		l.wants(t, "write TEXT /33650/0/4 42", "CHANGED")
+		commanded(t, d, 42)
+	})
+	img := newImage(256 << 10)
+	path := file(t, "image", img.Data)
+	c.exchange(t, s.name+": firmware of 256 KiB", func(t *testing.T) {
+		d.update(t, img, func() error {
+			l.wants(t, "observe TEXT /5/0/3", "CONTENT", "value=0,")
+			l.wants(t, "observe TEXT /5/0/5", "CONTENT", "value=0,")
+			l.wants(t, "push /5/0/0 "+path, "CHANGED")
+			l.wants(t, "wait notification", "value=1,")
+			l.wants(t, "wait notification", "value=2,")
+			return nil
+		})
+	})
+	c.exchange(t, s.name+": registration update", func(t *testing.T) { d.do(t, "updated") })
+	must(t, d.Close())
+	l.wants(t, "nosec "+pki.DeviceName)
+}
+
 // notify reports twice to an observation and has it cancelled.
-func notify(t *testing.T, l leshanServer, d *lwm2m.Device, reading *clients.Reading) {
+func notify(t *testing.T, l leshanServer, d *lwm2m.Device, now *clients.Reading) {
 	t.Helper()
 	for range 2 {
-		reading.Integer++
-		must(t, d.Report(within(t, patience), *reading, nil))
-		l.wants(t, "wait notification", fmt.Sprintf("value=%d,", reading.Integer))
+		*now = reading(now.Integer + 1)
+		must(t, d.Report(within(t, patience), *now, nil))
+		l.wants(t, "wait notification", fmt.Sprintf("value=%d,", now.Integer))
 	}
 	l.wants(t, "cancel", "CONTENT")
 }
 
-func versionsAtLeshan(t *testing.T, c *capture, l leshanServer, creds *credentials, reading clients.Reading) {
+func versionsAtLeshan(t *testing.T, c *capture, l leshanServer, creds *credentials, now clients.Reading) {
 	for _, version := range []string{content.V10, content.V12} {
 		format := map[string]string{content.V10: "JSON", content.V12: "SENML_CBOR"}[version]
 		d := lwm2mDevice(t, c, creds, func(o *lwm2m.Options) { o.Security, o.Version = lwm2m.NoSec, version })
 		c.exchange(t, version+": register, read", func(t *testing.T) {
-			must(t, d.Connect(within(t, patience), reading, nil))
+			must(t, d.Connect(within(t, patience), now, nil))
 			l.wants(t, "wait registered", "LwM2M "+version)
-			l.wants(t, "read "+format+" /33650/0", "CONTENT", "20.5")
+			l.wants(t, "read "+format+" /33650/0", "CONTENT", "21.5")
 		})
 		must(t, d.Close())
 	}
 }
 
-func sendToLeshan(t *testing.T, c *capture, l leshanServer, creds *credentials, reading clients.Reading) {
+func sendToLeshan(t *testing.T, c *capture, l leshanServer, creds *credentials, now clients.Reading) {
 	for _, format := range []string{"senml-json", "senml-cbor"} {
 		d := lwm2mDevice(t, c, creds, func(o *lwm2m.Options) {
 			o.Security, o.Report, o.Format = lwm2m.NoSec, lwm2m.ReportSend, format
 		})
-		must(t, d.Connect(within(t, patience), reading, nil))
+		must(t, d.Connect(within(t, patience), now, nil))
 		l.wants(t, "wait registered", "LwM2M 1.1")
-		l.wants(t, "wait send", "20.5")
-		c.exchange(t, "send in "+format, func(t *testing.T) {
-			reading.Integer++
-			must(t, d.Report(within(t, patience), reading, nil))
-			l.wants(t, "wait send", fmt.Sprintf("value=%d,", reading.Integer))
+		l.wants(t, "wait send", fmt.Sprint(now.Float))
+		c.exchange(t, "send in "+strings.ToUpper(strings.ReplaceAll(format, "-", "_")), func(t *testing.T) {
+			now = reading(now.Integer + 1)
+			must(t, d.Report(within(t, patience), now, nil))
+			l.wants(t, "wait send", fmt.Sprintf("value=%d,", now.Integer))
 		})
 		must(t, d.Close())
 	}
@@ -156,14 +218,14 @@ func withKey(o *lwm2m.Options) {
 	o.Security, o.PSKIdentity, o.PSKKey = lwm2m.PSK, pskIdentity, hex.EncodeToString([]byte(pskKey))
 }
 
-func queueAtLeshan(t *testing.T, c *capture, l leshanServer, creds *credentials, reading clients.Reading) {
+func queueAtLeshan(t *testing.T, c *capture, l leshanServer, creds *credentials, now clients.Reading) {
 	l.wants(t, "psk "+pki.DeviceName+leshanKey)
 	d := lwm2mDevice(t, c, creds, func(o *lwm2m.Options) {
 		withKey(o)
 		o.Queue, o.Awake, o.Lifetime = true, 2*time.Second, 8*time.Second // an update every 4 s
 	})
 	c.exchange(t, "queue mode: register with a pre-shared key, then sleep", func(t *testing.T) {
-		must(t, d.Connect(within(t, patience), reading, nil))
+		must(t, d.Connect(within(t, patience), now, nil))
 		l.wants(t, "wait registered", "LwM2M 1.1")
 		l.wants(t, "wait sleeping")
 		l.wants(t, "read TLV /33650/0", "ClientSleepingException")
@@ -176,12 +238,12 @@ func queueAtLeshan(t *testing.T, c *capture, l leshanServer, creds *credentials,
 	must(t, d.Close())
 }
 
-func identifiedByLeshan(t *testing.T, c *capture, l leshanServer, creds *credentials, reading clients.Reading) {
+func identifiedByLeshan(t *testing.T, c *capture, l leshanServer, creds *credentials, now clients.Reading) {
 	l.wants(t, "nosec "+pki.DeviceName)
 	l.wants(t, "x509 "+pki.DeviceName)
 	d := lwm2mDevice(t, c, creds, func(o *lwm2m.Options) { o.ConnectionID = true })
 	c.exchange(t, "certificates, connection ID: register", func(t *testing.T) {
-		must(t, d.Connect(within(t, patience), reading, nil))
+		must(t, d.Connect(within(t, patience), now, nil))
 		l.wants(t, "wait registered", "LwM2M 1.1")
 	})
 	c.exchange(t, "certificates, connection ID: read", func(t *testing.T) { l.wants(t, "read TLV /33650/0", "CONTENT") })
@@ -189,24 +251,20 @@ func identifiedByLeshan(t *testing.T, c *capture, l leshanServer, creds *credent
 	l.wants(t, "nosec "+pki.DeviceName)
 }
 
-func bootstrapByLeshan(t *testing.T, c *capture, l leshanServer, creds *credentials, reading clients.Reading) {
+func bootstrapByLeshan(t *testing.T, c *capture, l leshanServer, creds *credentials) {
 	for _, security := range []string{lwm2m.NoSec, lwm2m.PSK} {
-		account := ""
+		l.secure(t, security)
+		account := "account " + pki.DeviceName
 		if security == lwm2m.PSK {
-			account = leshanKey
-			l.wants(t, "psk "+pki.DeviceName+leshanKey)
+			account += fmt.Sprintf(" %s %x", pki.DeviceName, pskKey)
 		}
-		l.wants(t, "account "+pki.DeviceName+account)
-		c.exchange(t, security+": bootstrap, register", func(t *testing.T) {
-			d := lwm2mDevice(t, c, creds, func(o *lwm2m.Options) {
-				if o.Security = security; security == lwm2m.PSK {
-					withKey(o)
-				}
-				o.Bootstrap = lwm2m.BootstrapClient
-			})
-			must(t, d.Connect(within(t, patience), reading, nil))
-			l.wants(t, "wait registered", "LwM2M 1.1")
-			l.wants(t, "read TLV /1/0", "CONTENT", "300")
+		l.wants(t, account)
+		d := newOwnDevice(t, c, creds, func(o *lwm2m.Options) { withAccount(o, security) })
+		c.exchange(t, security+": bootstrap, register, discover, observe", func(t *testing.T) {
+			d.do(t, "connect")
+			exploreByLeshan(t, l, "TLV")
 		})
+		l.wants(t, "read TLV /1/0", "CONTENT", "300")
+		must(t, d.Close())
 	}
 }

@@ -177,9 +177,9 @@ func manageByLeshan(t *testing.T, c *capture, l *leshan, creds *credentials, sec
 			o.PSKIdentity, o.PSKKey = pskIdentity, hex.EncodeToString([]byte(pskKey))
 		}
 	})
-	reading := clients.Reading{Text: "a", Integer: 1, Float: 20.5, Boolean: true}
+	now := reading(1)
 	c.exchange(t, security+": register", func(t *testing.T) {
-		must(t, d.Connect(within(t, patience), reading, nil))
+		must(t, d.Connect(within(t, patience), now, nil))
 		news.expect(t, "event: REGISTRATION", 5*time.Second)
 	})
 	c.exchange(t, security+": registration update", func(t *testing.T) { news.expect(t, "event: UPDATED", 8*time.Second) })
@@ -217,9 +217,9 @@ func manageByLeshan(t *testing.T, c *capture, l *leshan, creds *credentials, sec
 		c.exchange(t, security+": observe an instance in "+format+", two notifications, cancel", func(t *testing.T) {
 			l.wants(t, "CONTENT", http.MethodPost, "/33650/0/observe", nil, "format="+format)
 			for range 2 {
-				reading.Integer++
-				must(t, d.Report(within(t, patience), reading, nil))
-				news.expect(t, fmt.Sprintf(`event: NOTIFICATION\s+data: .*"res":"/33650/0".*"value":"?%d\b`, reading.Integer), 5*time.Second)
+				now = reading(now.Integer + 1)
+				must(t, d.Report(within(t, patience), now, nil))
+				news.expect(t, fmt.Sprintf(`event: NOTIFICATION\s+data: .*"res":"/33650/0".*"value":"?%d\b`, now.Integer), 5*time.Second)
 			}
 			l.call(t, http.MethodDelete, "clients/"+pki.DeviceName+"/33650/0/observe?timeout=20", nil)
 		})
@@ -267,10 +267,51 @@ func (d javaDevice) start(t *testing.T, prepare func(*process), at netip.Addr, u
 func (d javaDevice) here(t *testing.T, security ...string) *script {
 	t.Helper()
 	uri := map[string]string{
-		"": overUDP.uri(""), "psk": overPSK.uri(""), "x509": overDTLS.uri(""),
-		"bootstrap": "coap://" + pki.ServerName + ":5783", "bootstrap-psk": "coaps://" + pki.ServerName + ":5784",
-	}[append(security, "")[0]]
+		"nosec": overUDP.uri(""), "psk": overPSK.uri(""), "x509": overDTLS.uri(""),
+		"bootstrap-nosec": "coap://" + pki.ServerName + ":5783",
+		"bootstrap-psk":   "coaps://" + pki.ServerName + ":5784", "bootstrap-x509": "coaps://" + pki.ServerName + ":5784",
+	}[append(security, "nosec")[0]]
 	return d.start(t, inTempDir(t), deviceAddr, uri, security...)
+}
+
+// scenario is how a device and a server manage a device's life.
+type scenario struct {
+	name, security, delivery, format string
+	connectionID                     bool
+}
+
+var scenarios = []scenario{
+	{"nosec, pull", lwm2m.NoSec, lwm2m.CoAPPull, "", false},
+	{"nosec, push, SenML CBOR", lwm2m.NoSec, lwm2m.CoAPPush, "senml-cbor", false},
+	{"psk, push", lwm2m.PSK, lwm2m.CoAPPush, "senml-json", false},
+	{"certificate, connection ID, push", lwm2m.Certificate, lwm2m.CoAPPush, "", true},
+}
+
+func (s scenario) options() lwm2m.Options {
+	opt := lwm2m.DefaultOptions()
+	s.edit(&opt)
+	return opt
+}
+
+func (s scenario) edit(o *lwm2m.Options) {
+	if o.Security, o.Delivery, o.ConnectionID = s.security, s.delivery, s.connectionID; s.format != "" {
+		o.Format = s.format
+	}
+	if s.security == lwm2m.PSK {
+		o.PSKKey = hex.EncodeToString([]byte(pskKey))
+	}
+}
+
+// leshanSecurity are the arguments by which Leshan's client has its keys.
+func leshanSecurity(t *testing.T, creds *credentials, security string) []string {
+	t.Helper()
+	switch security {
+	case lwm2m.PSK:
+		return []string{"psk", pki.DeviceName, pskKey}
+	case lwm2m.Certificate:
+		return []string{"x509", file(t, "cert.der", creds.Device.Chain[0]), file(t, "key.der", creds.Device.Key), file(t, "server.der", creds.Server.Chain[0])}
+	}
+	return []string{"nosec"}
 }
 
 // TestLeshanClient has Leshan's client at our LwM2M server.
@@ -278,49 +319,47 @@ func TestLeshanClient(t *testing.T) {
 	creds := newCredentials(t, lwm2m.DefaultOptions().PKI)
 	c := record(t, "Leshan's client at our LwM2M server")
 	device := newJavaDevice(t)
-	for _, s := range []struct {
-		name, security, delivery string
-		args                     []string
-		edit                     func(*lwm2m.Options)
-	}{
-		{"nosec, pull", lwm2m.NoSec, lwm2m.CoAPPull, nil, func(*lwm2m.Options) {}},
-		{"nosec, push, SenML CBOR", lwm2m.NoSec, lwm2m.CoAPPush, nil, func(o *lwm2m.Options) { o.Format = "senml-cbor" }},
-		{"psk, push", lwm2m.PSK, lwm2m.CoAPPush, []string{"psk", pki.DeviceName, pskKey}, func(o *lwm2m.Options) {
-			o.PSKKey, o.Format = hex.EncodeToString([]byte(pskKey)), "senml-json"
-		}},
-		{"certificate, connection ID, push", lwm2m.Certificate, lwm2m.CoAPPush,
-			[]string{"x509", file(t, "cert.der", creds.Device.Chain[0]), file(t, "key.der", creds.Device.Key), file(t, "server.der", creds.Server.Chain[0])},
-			func(o *lwm2m.Options) { o.ConnectionID = true }},
-	} {
+	for _, s := range scenarios {
 		t.Run(s.name, func(t *testing.T) {
-			opt := lwm2m.DefaultOptions()
-			opt.Security, opt.Delivery = s.security, s.delivery
-			s.edit(&opt)
-			p := lwm2mPlatform(t, c, creds, opt)
-			leshanAtOurs(t, c, p, device.here(t, s.args...), s.name)
+			p := lwm2mPlatform(t, c, creds, s.options())
+			d := device.here(t, leshanSecurity(t, creds, s.security)...)
+			manageByOurs(t, c, p, d, s)
+			c.exchange(t, s.name+": deregister", func(t *testing.T) { d.do(t, "stop") })
 		})
 	}
-	t.Run("operations", func(t *testing.T) { operateLeshan(t, c, device, creds) })
-	for _, s := range []struct {
-		security string
-		args     []string
-	}{
-		{lwm2m.NoSec, []string{"bootstrap"}},
-		{lwm2m.PSK, []string{"bootstrap-psk", pki.DeviceName, pskKey}},
-	} {
-		opt := lwm2m.DefaultOptions()
-		if opt.Security, opt.Bootstrap = s.security, lwm2m.BootstrapClient; s.security == lwm2m.PSK {
-			opt.PSKKey = hex.EncodeToString([]byte(pskKey))
-		}
+	t.Run("operations", func(t *testing.T) {
+		operateByOurs(t, c, creds, func(t *testing.T) agent { return device.here(t) })
+	})
+	for _, security := range bootstrapped {
+		bootstrapByOurs(t, c, creds, security, func(t *testing.T) agent {
+			args := leshanSecurity(t, creds, security)
+			args[0] = "bootstrap-" + args[0]
+			return device.here(t, args...)
+		})
+	}
+}
+
+// bootstrapped are the ways in which devices ask our bootstrap server.
+var bootstrapped = []string{lwm2m.NoSec, lwm2m.PSK, lwm2m.Certificate}
+
+// withAccount has a device or platform use the bootstrap server.
+func withAccount(o *lwm2m.Options, security string) {
+	scenario{security: security, delivery: o.Delivery}.edit(o)
+	o.Bootstrap = lwm2m.BootstrapClient
+}
+
+// bootstrapByOurs gives a device its account.
+func bootstrapByOurs(t *testing.T, c *capture, creds *credentials, security string, device func(*testing.T) agent) {
+	opt := lwm2m.DefaultOptions()
+	withAccount(&opt, security)
+	t.Run(security+" bootstrap", func(t *testing.T) {
 		p := lwm2mPlatform(t, c, creds, opt)
-		d := device.here(t, s.args...)
-		c.exchange(t, s.security+": bootstrap, register, discover, observe", func(t *testing.T) {
+		d := device(t)
+		c.exchange(t, security+": bootstrap, register, discover, observe", func(t *testing.T) {
 			d.do(t, "connect")
 			must(t, p.Connected(within(t, patience), pki.DeviceName))
 		})
-		d.kill()
-		must(t, p.Close())
-	}
+	})
 }
 
 // lwm2mPlatform is ours.
@@ -340,43 +379,25 @@ func platformEnv(c *capture, creds *credentials) *clients.Env {
 	}
 }
 
-func leshanAtOurs(t *testing.T, c *capture, p *lwm2m.Platform, d *script, name string) {
+// manageByOurs has our server manage a device.
+func manageByOurs(t *testing.T, c *capture, p *lwm2m.Platform, d agent, s scenario) {
 	ctx := within(t, 3*patience)
-	arrives := func(t *testing.T, n int64) {
-		t.Helper()
-		arrived, err := p.Await(pki.DeviceName, clients.Reading{
-			Text: "An observed object: a text of some sixty characters, no more.", Integer: n, Float: 20.5 + float64(n), Boolean: n%2 == 0,
-		})
-		must(t, err)
-		d.do(t, fmt.Sprint("report ", n))
-		select {
-		case <-arrived:
-		case <-time.After(patience):
-			t.Errorf("reading %d did not arrive", n)
-		}
-	}
-	c.exchange(t, name+": register, discover, observe", func(t *testing.T) {
+	c.exchange(t, s.name+": register, discover, observe", func(t *testing.T) {
 		d.do(t, "connect")
 		must(t, p.Connected(ctx, pki.DeviceName))
 	})
-	c.exchange(t, name+": two notifications", func(t *testing.T) {
-		arrives(t, 2)
+	c.exchange(t, s.name+": two notifications", func(t *testing.T) {
+		arrives(t, p, pki.DeviceName, d, 2)
 		time.Sleep(quiet)
-		arrives(t, 3)
+		arrives(t, p, pki.DeviceName, d, 3)
 	})
-	c.exchange(t, name+": write as text", func(t *testing.T) {
+	c.exchange(t, s.name+": write as text", func(t *testing.T) {
 		must(t, p.Command(ctx, pki.DeviceName, 42))
-		if got := d.do(t, "command"); got != "42" {
-			t.Errorf("the device was written %q", got)
-		}
+		commanded(t, d, 42)
 	})
-	c.exchange(t, name+": firmware of 256 KiB", func(t *testing.T) {
+	c.exchange(t, s.name+": firmware of 256 KiB", func(t *testing.T) {
 		img := newImage(256 << 10)
-		must(t, p.Update(ctx, pki.DeviceName, img))
-		if got, want := d.do(t, "package"), hex.EncodeToString(img.SHA256[:]); got != want {
-			t.Errorf("package of digest %s, want %s", got, want)
-		}
+		d.update(t, img, func() error { return p.Update(ctx, pki.DeviceName, img) })
 	})
-	c.exchange(t, name+": registration update", func(t *testing.T) { d.do(t, "updated") })
-	c.exchange(t, name+": deregister", func(t *testing.T) { d.do(t, "stop") })
+	c.exchange(t, s.name+": registration update", func(t *testing.T) { d.do(t, "updated") })
 }

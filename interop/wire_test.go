@@ -135,6 +135,27 @@ func (c *capture) take(data, oob []byte) {
 	c.packets = append(c.packets, p)
 }
 
+// hear waits until the device has sent so many packets more.
+func (c *capture) hear(t *testing.T, n int) {
+	t.Helper()
+	sent := func() (up int) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		for _, p := range c.packets {
+			if p.Dir == netem.Up {
+				up++
+			}
+		}
+		return up
+	}
+	before := sent()
+	for deadline := time.Now().Add(patience); sent() < before+n; time.Sleep(quiet / 10) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the device sent %d packets, want %d", sent()-before, n)
+		}
+	}
+}
+
 func stamp(oob []byte) time.Time {
 	messages, err := unix.ParseSocketControlMessage(oob)
 	if err == nil && len(messages) > 0 && len(messages[0].Data) == 16 {

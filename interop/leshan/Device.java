@@ -46,7 +46,7 @@ import org.eclipse.leshan.core.response.WriteResponse;
 /**
  * A device with Leshan's client. Arguments: its address, URI, endpoint, folder of models, lifetime in seconds, and for
  * DTLS "x509" with three DER files (its certificate, its key, the server's certificate) or "psk" with identity and key.
- * With "bootstrap" or "bootstrap-psk" the URI is that of a bootstrap server. It obeys lines of its standard input:
+ * With "bootstrap-" before any of them the URI is that of a bootstrap server. It obeys lines of its standard input:
  * connect, report N, command, updated, package, send FORMAT, stop.
  */
 public class Device {
@@ -197,10 +197,12 @@ public class Device {
             return Security.psk(uri, 1, a[6].getBytes(), a[7].getBytes());
         case "x509":
             return Security.x509(uri, 1, file(a[6]), file(a[7]), file(a[8]));
-        case "bootstrap":
+        case "bootstrap-nosec":
             return Security.noSecBootstrap(uri);
         case "bootstrap-psk":
             return Security.pskBootstrap(uri, a[6].getBytes(), a[7].getBytes());
+        case "bootstrap-x509":
+            return Security.x509Bootstrap(uri, file(a[6]), file(a[7]), file(a[8]));
         }
         return Security.noSec(uri, 1);
     }

@@ -318,6 +318,9 @@ public class Server {
         case "account": // ENDPOINT [IDENTITY KEY]
             accounts.add(w[1], account(w));
             return "";
+        case "forget": // what wait waits for
+            queue(w[1]).clear();
+            return "";
         case "wait": { // registered, updated, unregistered, awake, sleeping, send, notification
             String event = queue(w[1]).poll(25, TimeUnit.SECONDS);
             if (event == null)
