@@ -13,6 +13,7 @@ import (
 	"github.com/thinlink/thinlink/clients/lwm2m"
 	"github.com/thinlink/thinlink/clients/lwm2m/content"
 	"github.com/thinlink/thinlink/clients/pki"
+	"github.com/thinlink/thinlink/measure"
 )
 
 // leshanServer is a server with Leshan's libraries, newer than the demo.
@@ -60,6 +61,7 @@ func TestLeshanLibrary(t *testing.T) {
 	t.Run("1.0 and 1.2", func(t *testing.T) { versionsAtLeshan(t, c, l, creds, now) })
 	t.Run("send", func(t *testing.T) { sendToLeshan(t, c, l, creds, now) })
 	t.Run("queue", func(t *testing.T) { queueAtLeshan(t, c, l, creds, now) })
+	t.Run("another address", func(t *testing.T) { movesAtLeshan(t, c, l, creds) })
 	t.Run("connection ID", func(t *testing.T) { identifiedByLeshan(t, c, l, creds, now) })
 	t.Run("bootstrap", func(t *testing.T) { bootstrapByLeshan(t, c, l, creds) })
 }
@@ -247,6 +249,33 @@ func identifiedByLeshan(t *testing.T, c *capture, l leshanServer, creds *credent
 		l.wants(t, "wait registered", "LwM2M 1.1")
 	})
 	c.exchange(t, "certificates, connection ID: read", func(t *testing.T) { l.wants(t, "read TLV /33650/0", "CONTENT") })
+	must(t, d.Close())
+	l.wants(t, "nosec "+pki.DeviceName)
+}
+
+// movesAtLeshan has a NAT give the device another address, which its session
+// survives by its connection ID (RFC 9146).
+func movesAtLeshan(t *testing.T, c *capture, l leshanServer, creds *credentials) {
+	l.secure(t, lwm2m.PSK)
+	nat := newNAT(t, overPSK.port)
+	d := newOwnDeviceFor(t, natAddr, c, creds, func(o *lwm2m.Options) {
+		scenario{security: lwm2m.PSK, delivery: o.Delivery, connectionID: true}.edit(o)
+		o.UpdateInterval = 2 * time.Second
+	})
+	c.exchange(t, "connection ID, through a NAT: register", func(t *testing.T) {
+		d.do(t, "connect")
+		l.wants(t, "wait registered", "LwM2M 1.1")
+	})
+	connected := time.Now()
+	c.exchange(t, "connection ID, from another address: registration update, read", func(t *testing.T) {
+		l.wants(t, "forget updated")
+		port := nat.move(t)
+		l.wants(t, "wait updated", fmt.Sprintf("%s:%d", natAddr, port))
+		l.wants(t, "read TEXT /3/0/0", "CONTENT", "thinlink")
+	})
+	if n := measure.Judge(c.trace(connected, time.Now())).Retransmissions.TLSHandshakes; n != 0 {
+		t.Errorf("%d new handshakes", n)
+	}
 	must(t, d.Close())
 	l.wants(t, "nosec "+pki.DeviceName)
 }

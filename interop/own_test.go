@@ -5,6 +5,7 @@ package interop
 import (
 	"encoding/hex"
 	"fmt"
+	"net/netip"
 	"strconv"
 	"strings"
 	"testing"
@@ -43,11 +44,18 @@ type ownDevice struct {
 // newOwnDevice makes one that updates its registration every four seconds.
 func newOwnDevice(t *testing.T, c *capture, creds *credentials, edit func(*lwm2m.Options)) *ownDevice {
 	t.Helper()
+	return newOwnDeviceFor(t, platformAddr, c, creds, edit)
+}
+
+// newOwnDeviceFor makes one whose server has another address.
+func newOwnDeviceFor(t *testing.T, server netip.Addr, c *capture, creds *credentials, edit func(*lwm2m.Options)) *ownDevice {
+	t.Helper()
 	d := &ownDevice{c: c, commands: make(chan string, 16)}
 	opt := lwm2m.DefaultOptions()
 	opt.UpdateInterval = 4 * time.Second
 	edit(&opt)
 	env := deviceEnv(t, c, creds)
+	env.Site.Addr = server
 	env.Record = func(e clients.Event) {
 		if e.Kind == clients.EventCommand {
 			d.commands <- e.Detail

@@ -25,6 +25,7 @@ import (
 var (
 	platformAddr = netip.MustParseAddr("10.77.0.1")
 	deviceAddr   = netip.MustParseAddr("10.77.0.2")
+	natAddr      = netip.MustParseAddr("10.77.0.3") // of what may stand between them
 )
 
 // insideEnv tells the process in the namespace from the one that made it.
@@ -84,12 +85,12 @@ func layWire() error {
 	if err := errors.Join(netlink.LinkSetMTU(lo, 1500), netlink.LinkSetUp(lo), tc.OnePacketEach("lo")); err != nil {
 		return err
 	}
-	for _, a := range []netip.Addr{platformAddr, deviceAddr} {
+	for _, a := range []netip.Addr{platformAddr, deviceAddr, natAddr} {
 		if err := netlink.AddrAdd(lo, &netlink.Addr{IPNet: netlink.NewIPNet(a.AsSlice())}); err != nil {
 			return err
 		}
 	}
-	for src, dst := range map[netip.Addr]netip.Addr{platformAddr: deviceAddr, deviceAddr: platformAddr} {
+	for src, dst := range map[netip.Addr]netip.Addr{platformAddr: deviceAddr, deviceAddr: platformAddr, natAddr: deviceAddr} {
 		route := &netlink.Route{
 			LinkIndex: lo.Attrs().Index, Table: unix.RT_TABLE_LOCAL, Type: unix.RTN_LOCAL, Scope: netlink.SCOPE_HOST,
 			Protocol: unix.RTPROT_KERNEL, Dst: netlink.NewIPNet(dst.AsSlice()), Src: src.AsSlice(),

@@ -157,7 +157,7 @@ public class Server {
             @Override
             public void updated(RegistrationUpdate update, Registration updated, Registration previous) {
                 registration = updated;
-                queue("updated").add("");
+                queue("updated").add(String.valueOf(updated.getSocketAddress()));
             }
 
             @Override
