@@ -13,6 +13,9 @@ import (
 var besides = []struct{ title, ours, theirs string }{
 	{"LwM2M clients at our server: ours, Leshan's", "our LwM2M device at our LwM2M server", "Leshan's client at our LwM2M server"},
 	{"LwM2M servers of our device: ours, Leshan's", "our LwM2M device at our LwM2M server", "our LwM2M device at Leshan's server library"},
+	{"MQTT clients at our platform: ours, AWS's", "our MQTT device at our platform", "AWSIoTPythonSDK at our platform"},
+	{"MQTT clients at our platform: ours, Azure's", "our MQTT device at our Azure hub", "azure-iot-device at our platform"},
+	{"MQTT brokers of our device: ours, Mosquitto", "our MQTT device at our broker", "our MQTT device at Mosquitto"},
 }
 
 const (

@@ -67,13 +67,12 @@ var mqttVersions = []struct{ flag, name string }{{"mqttv311", "MQTT 3.1.1"}, {"m
 
 // TestMosquittoClients has mosquitto_pub and mosquitto_sub at our broker.
 func TestMosquittoClients(t *testing.T) {
-	pub := program(t, "MOSQUITTO", "mosquitto-clients", []string{"--help"}, "mosquitto_pub")
-	sub := program(t, "MOSQUITTO", "mosquitto-clients", []string{"--help"}, "mosquitto_sub")
 	creds := newCredentials(t, pki.Options{Key: pki.P256, Chain: 1})
+	m := mosquittoClients(t, creds)
 	c := record(t, "mosquitto_pub and mosquitto_sub at our broker")
 	b := serveBroker(t, creds, &c.keys)
 	for _, v := range mqttVersions {
-		m := mosquittoClient{pub, sub, creds, true, v.flag}
+		m.secure, m.version = true, v.flag
 		for qos := range 3 {
 			c.exchange(t, fmt.Sprintf("%s: QoS %d over TLS with client certificates", v.name, qos), func(t *testing.T) { throughOurBroker(t, m, qos) })
 		}
@@ -85,7 +84,6 @@ func TestMosquittoClients(t *testing.T) {
 		c.exchange(t, v.name+": keep-alive", func(t *testing.T) { keepAlive(t, m, b) })
 		c.exchange(t, v.name+": wildcards, overlapping", func(t *testing.T) { wildcards(t, m) })
 	}
-	m := mosquittoClient{pub, sub, creds, false, "mqttv5"}
 	c.exchange(t, "MQTT 5: properties travel with a message", func(t *testing.T) { properties(t, m) })
 	c.exchange(t, "MQTT 5: topic alias", func(t *testing.T) { alias(t, m) })
 	c.exchange(t, "MQTT 5: session and message expiry", func(t *testing.T) { expiry(t, m) })
@@ -93,7 +91,7 @@ func TestMosquittoClients(t *testing.T) {
 	c.exchange(t, "MQTT 5: shared subscription", func(t *testing.T) { shared(t, m) })
 	c.exchange(t, "MQTT 5: will with delay", func(t *testing.T) { delayedWill(t, m) })
 	c.exchange(t, "no client certificate: refused", func(t *testing.T) {
-		p := start(t, pub, "-h", pki.ServerName, "-p", "8883", "--cafile", creds.ca, "-t", "a", "-m", "x")
+		p := start(t, m.pub, "-h", pki.ServerName, "-p", "8883", "--cafile", creds.ca, "-t", "a", "-m", "x")
 		<-p.done
 		if p.err == nil {
 			t.Error("accepted without a certificate")
@@ -301,20 +299,21 @@ allow_anonymous true
 func TestMosquittoBroker(t *testing.T) {
 	creds := newCredentials(t, pki.Options{Key: pki.P256, Chain: 1})
 	program(t, "MOSQUITTO", "mosquitto", []string{"-h"}, "mosquitto")
-	pub := program(t, "MOSQUITTO", "mosquitto-clients", []string{"--help"}, "mosquitto_pub")
-	sub := program(t, "MOSQUITTO", "mosquitto-clients", []string{"--help"}, "mosquitto_sub")
+	m := mosquittoClients(t, creds)
 	c := record(t, "our MQTT device at Mosquitto")
 	broker := startMosquitto(t, creds)
-	m := mosquittoClient{pub, sub, creds, false, "mqttv311"}
-	for _, version := range []string{"3.1.1", "5"} {
-		for qos, tls := range []string{"1.2", "1.3", "1.3"} {
-			c.exchange(t, fmt.Sprintf("MQTT %s, TLS %s with client certificates, QoS %d: connect, report, command", version, tls, qos), func(t *testing.T) {
-				atMosquitto(t, c, m, func(o *mqtt.Options) { o.Version, o.TLS, o.QoS = version, tls, qos })
-			})
-		}
-		c.exchange(t, fmt.Sprintf("MQTT %s: what was sent while the device was off", version), func(t *testing.T) { deviceSleeps(t, c, m, version) })
-	}
+	deviceAtBroker(t, c, m)
 	c.exchange(t, "the broker restarts: the device connects again", func(t *testing.T) { brokerRestarts(t, c, m, broker) })
+}
+
+// mosquittoClients are those, over TCP.
+func mosquittoClients(t *testing.T, creds *credentials) mosquittoClient {
+	t.Helper()
+	return mosquittoClient{
+		pub:   program(t, "MOSQUITTO", "mosquitto-clients", []string{"--help"}, "mosquitto_pub"),
+		sub:   program(t, "MOSQUITTO", "mosquitto-clients", []string{"--help"}, "mosquitto_sub"),
+		creds: creds, version: "mqttv311",
+	}
 }
 
 // mqttDevice is our device at the platform's address.
