@@ -16,6 +16,7 @@ var besides = []struct{ title, ours, theirs string }{
 	{"MQTT clients at our platform: ours, AWS's", "our MQTT device at our platform", "AWSIoTPythonSDK at our platform"},
 	{"MQTT clients at our platform: ours, Azure's", "our MQTT device at our Azure hub", "azure-iot-device at our platform"},
 	{"MQTT brokers of our device: ours, Mosquitto", "our MQTT device at our broker", "our MQTT device at Mosquitto"},
+	{"CoAP clients at our server: ours, libcoap's", "our CoAP client at our CoAP server", "libcoap's coap-client at our CoAP server"},
 }
 
 const (
