@@ -281,13 +281,14 @@ func movesAtLeshan(t *testing.T, c *capture, l leshanServer, creds *credentials)
 }
 
 func bootstrapByLeshan(t *testing.T, c *capture, l leshanServer, creds *credentials) {
-	for _, security := range []string{lwm2m.NoSec, lwm2m.PSK} {
+	accounts := map[string]string{
+		lwm2m.PSK: fmt.Sprintf(" %s %x", pki.DeviceName, pskKey),
+		lwm2m.Certificate: fmt.Sprintf(" %s %s %s", file(t, "cert.der", creds.Device.Chain[0]), file(t, "key.der", creds.Device.Key),
+			file(t, "root.der", creds.Root)),
+	}
+	for _, security := range bootstrapped {
 		l.secure(t, security)
-		account := "account " + pki.DeviceName
-		if security == lwm2m.PSK {
-			account += fmt.Sprintf(" %s %x", pki.DeviceName, pskKey)
-		}
-		l.wants(t, account)
+		l.wants(t, "account "+pki.DeviceName+accounts[security])
 		d := newOwnDevice(t, c, creds, func(o *lwm2m.Options) { withAccount(o, security) })
 		c.exchange(t, security+": bootstrap, register, discover, observe", func(t *testing.T) {
 			d.do(t, "connect")

@@ -22,6 +22,7 @@ import java.util.concurrent.TimeUnit;
 import org.eclipse.californium.core.config.CoapConfig;
 import org.eclipse.californium.elements.config.Configuration;
 import org.eclipse.californium.scandium.config.DtlsConfig;
+import org.eclipse.leshan.core.CertificateUsage;
 import org.eclipse.leshan.core.SecurityMode;
 import org.eclipse.leshan.core.link.lwm2m.attributes.LwM2mAttributeSet;
 import org.eclipse.leshan.core.link.lwm2m.attributes.LwM2mAttributes;
@@ -315,7 +316,7 @@ public class Server {
         case "nosec": // ENDPOINT
             keys.remove(w[1], false);
             return "";
-        case "account": // ENDPOINT [IDENTITY KEY]
+        case "account": // ENDPOINT [IDENTITY KEY], or three DER files: certificate, key, trusted root
             accounts.add(w[1], account(w));
             return "";
         case "forget": // what wait waits for
@@ -344,7 +345,14 @@ public class Server {
         security.uri = "coap://" + address + ":5683";
         security.serverId = 1;
         security.securityMode = SecurityMode.NO_SEC;
-        if (w.length > 2) {
+        if (w.length > 4) {
+            security.uri = "coaps://" + address + ":5684";
+            security.securityMode = SecurityMode.X509;
+            security.publicKeyOrId = Files.readAllBytes(Paths.get(w[2]));
+            security.secretKey = Files.readAllBytes(Paths.get(w[3]));
+            security.serverPublicKey = Files.readAllBytes(Paths.get(w[4]));
+            security.certificateUsage = CertificateUsage.TRUST_ANCHOR_ASSERTION;
+        } else if (w.length > 2) {
             security.uri = "coaps://" + address + ":5684";
             security.securityMode = SecurityMode.PSK;
             security.publicKeyOrId = w[2].getBytes();
